@@ -1,0 +1,181 @@
+//! The admin API's bodies: HTTP/JSON on the admin socket. `cofferdam` speaks nothing else.
+//!
+//! | method and path | body | answer |
+//! |---|---|---|
+//! | `GET /v1/status` | – | [`Status`] |
+//! | `GET /v1/tenants` | – | list of [`Tenant`] |
+//! | `POST /v1/tenants` | [`NewTenant`] | [`Tenant`] |
+//! | `GET`, `DELETE /v1/tenants/{tenant}` | – | [`Tenant`] |
+//! | `GET /v1/apps` | – | list of [`App`](crate::App) |
+//! | `POST /v1/apps` | [`NewApp`] | [`App`](crate::App) |
+//! | `GET`, `DELETE /v1/apps/{app}` | – | [`App`](crate::App) |
+//! | `GET /v1/volumes` | – | list of [`VolumeDetail`] |
+//! | `POST /v1/volumes` | [`NewVolume`] | [`VolumeDetail`] |
+//! | `GET`, `DELETE /v1/volumes/{volume}` | – | [`VolumeDetail`] |
+//! | `GET /v1/grants` | – | list of [`Grant`] |
+//! | `PUT /v1/grants` | [`Grant`] | [`Grant`] |
+//! | `DELETE /v1/grants/{volume}/{app}` | – | [`Grant`] |
+//! | `GET /v1/attachments` | – | list of [`Attachment`] |
+//! | `GET /v1/decisions`, newest first, at most 100 | – | list of [`Decision`] |
+//! | `GET /v1/decisions/{id}` | – | [`Decision`] |
+//!
+//! Creating what exists already with the same properties succeeds and answers with what exists; with
+//! other properties it is a conflict. `DELETE` answers with what was deleted. An error is a [`Problem`]
+//! with the HTTP status of its kind ([`http_status`]).
+
+use crate::{
+    Access, AppName, Attachment, ByteSize, Command, ContainerId, DecisionId, ErrorKind, Grant, Measurement,
+    NetworkRule, Privilege, Problem, TenantName, UserRule, Volume, VolumeName,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The HTTP status that carries a problem of this kind.
+pub fn http_status(kind: ErrorKind) -> u16 {
+    match kind {
+        ErrorKind::Denied => 403,
+        ErrorKind::Busy | ErrorKind::Conflict => 409,
+        ErrorKind::Missing => 404,
+        ErrorKind::Invalid => 400,
+        ErrorKind::Unavailable => 503,
+        ErrorKind::Corrupt | ErrorKind::Internal => 500,
+    }
+}
+
+/// How the daemon is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// Since when it runs.
+    pub since: Timestamp,
+    /// How many there are.
+    pub tenants: usize,
+    /// How many there are.
+    pub apps: usize,
+    /// How many there are.
+    pub volumes: usize,
+    /// How many there are.
+    pub grants: usize,
+    /// How many there are.
+    pub attachments: usize,
+    /// What the operator should know, such as a directory that cannot be mapped. Empty when all is well.
+    pub warnings: Vec<String>,
+}
+
+/// A tenant to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewTenant {
+    /// Its name.
+    pub name: TenantName,
+}
+
+/// A tenant, with how much it owns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// Its name.
+    pub name: TenantName,
+    /// When it was made.
+    pub created: Timestamp,
+    /// How many apps it owns.
+    #[serde(default)]
+    pub apps: usize,
+    /// How many volumes it owns.
+    #[serde(default)]
+    pub volumes: usize,
+}
+
+/// An app to be made. The daemon asks the engine once for the image's digest and pins it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewApp {
+    /// Its name.
+    pub name: AppName,
+    /// The image: a reference that the engine knows, or the digest of its config (`sha256:…`), which is taken as it is.
+    pub image: String,
+    /// Which argv is the app's.
+    #[serde(default)]
+    pub command: Command,
+    /// Which user is the app's.
+    #[serde(default)]
+    pub user: UserRule,
+    /// Which network namespaces are the app's.
+    #[serde(default)]
+    pub network: NetworkRule,
+    /// Destinations at which mounts from outside are allowed.
+    #[serde(default)]
+    pub mounts: BTreeSet<String>,
+    /// Privileges beyond the engine's default set that are allowed. Those that reach out are refused here.
+    #[serde(default)]
+    pub allow: BTreeSet<Privilege>,
+}
+
+/// A volume to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewVolume {
+    /// Its name.
+    pub name: VolumeName,
+    /// The size to record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<ByteSize>,
+    /// One holder or many.
+    #[serde(default)]
+    pub access: Access,
+}
+
+/// A volume with who may open it and who holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeDetail {
+    /// The volume.
+    pub volume: Volume,
+    /// Who may open it.
+    pub grants: Vec<Grant>,
+    /// Who holds it.
+    pub attachments: Vec<Attachment>,
+}
+
+/// One decision, as `cofferdam why` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// Its id.
+    pub id: DecisionId,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// About which container.
+    pub container: ContainerId,
+    /// What was asked: `open`, `exec` or `checkpoint`.
+    pub verb: String,
+    /// The answer for each volume asked for.
+    pub volumes: Vec<VolumeDecision>,
+    /// Why the whole was refused; none when it was allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Problem>,
+    /// What the container was found to be; none when it could not be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measurement: Option<Measurement>,
+}
+
+/// The answer for one volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeDecision {
+    /// The volume asked for.
+    pub volume: VolumeName,
+    /// The app that the measurement proved, where it proved one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppName>,
+    /// Opened.
+    pub allowed: bool,
+    /// Opened read-only.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Every reason, each one sentence: the policies that decided, and each point where the measurement differs from a rule.
+    pub reasons: Vec<String>,
+}

@@ -1,0 +1,78 @@
+//! Apps and their launch rules: what a measurement must satisfy.
+
+use crate::{AppName, Owner, Privilege, Sha256};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A trusted application of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// `tenant.name`.
+    pub name: AppName,
+    /// The image as the operator named it when the digest was pinned. Shown, never decided on.
+    pub image_reference: String,
+    /// What a container must be.
+    pub rule: LaunchRule,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// What a measurement must satisfy to prove an app. Strict by default; every relaxation is named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchRule {
+    /// The digest of the image's config.
+    pub image: Sha256,
+    /// The argv of the container's first process.
+    #[serde(default)]
+    pub command: Command,
+    /// The user it runs as.
+    #[serde(default)]
+    pub user: UserRule,
+    /// The network namespace it runs in.
+    #[serde(default)]
+    pub network: NetworkRule,
+    /// Destinations at which mounts from outside (host paths, other volumes, devices) are allowed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub mounts: BTreeSet<String>,
+    /// Privileges beyond the engine's default set that are allowed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub allow: BTreeSet<Privilege>,
+}
+
+/// Which argv is the app's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// The image's own entrypoint and command.
+    #[default]
+    Image,
+    /// Exactly this argv.
+    Exactly(Vec<String>),
+}
+
+/// Which user is the app's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserRule {
+    /// Any user: the volume's ids are mapped to whoever it is.
+    #[default]
+    Any,
+    /// Exactly these ids.
+    Exactly(Owner),
+}
+
+/// Which network namespaces are the app's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkRule {
+    /// One of its own.
+    #[default]
+    Own,
+    /// One of its own, or the host's.
+    Host,
+    /// Any, another container's included.
+    Any,
+}

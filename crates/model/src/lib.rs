@@ -1,0 +1,37 @@
+//! The vocabulary of Cofferdam: names, sizes, records, measurements and errors, as pure data.
+//!
+//! Every other crate speaks in these types. Text from outside becomes one of them at the edge
+//! (`FromStr`, `TryFrom`, `Deserialize`) or is refused with what was wrong and what is right; behind
+//! the edge nothing is checked twice.
+//!
+//! What this crate does not do: I/O, clocks, randomness, decisions.
+
+pub mod api;
+mod app;
+mod digest;
+mod error;
+mod grant;
+mod ids;
+mod measurement;
+mod name;
+mod settings;
+mod size;
+mod volume;
+pub mod wire;
+
+pub use app::{App, Command, LaunchRule, NetworkRule, UserRule};
+pub use digest::Sha256;
+pub use error::{ErrorKind, Problem, Result};
+pub use grant::Grant;
+pub use ids::{ContainerId, DecisionId, Epoch, Owner};
+pub use measurement::{
+    IdMap, IdRange, ImageIdentity, MeasuredMount, Measurement, MountKind, Namespace, Namespaces, Privilege,
+    User,
+};
+pub use name::{AppName, Label, TenantName, VolumeName};
+pub use settings::{
+    AdminSettings, DockerSettings, LogFormat, LogSettings, PathSettings, PolicySettings, RuntimeSettings,
+    Settings,
+};
+pub use size::ByteSize;
+pub use volume::{Access, Attachment, Maker, Process, Volume, VolumeId};

@@ -1,0 +1,268 @@
+//! The settings of the daemon and the runtime: one TOML file, every setting with a default.
+//!
+//! The file is `/etc/cofferdam/config.toml` unless `--config` names another. It must belong to root and be
+//! writable by nobody else; the binaries check that before they read it. A file that is missing means all
+//! defaults; an unknown setting is an error. `packaging/config.toml` documents each one, and a test holds
+//! the two together.
+
+use crate::{Problem, Result};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Where the settings are unless `--config` says otherwise.
+pub const DEFAULT_FILE: &str = "/etc/cofferdam/config.toml";
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where things lie.
+    pub paths: PathSettings,
+    /// The admin API.
+    pub admin: AdminSettings,
+    /// The runtime wrapper.
+    pub runtime: RuntimeSettings,
+    /// The Docker engine.
+    pub docker: DockerSettings,
+    /// The policy.
+    pub policy: PolicySettings,
+    /// The daemon's log.
+    pub log: LogSettings,
+}
+
+/// Where things lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PathSettings {
+    /// The registry and the plain volumes. Survives a reboot.
+    pub state: PathBuf,
+    /// Sockets and placeholders. Need not survive a reboot.
+    pub run: PathBuf,
+}
+
+impl Default for PathSettings {
+    fn default() -> Self {
+        PathSettings {
+            state: "/var/lib/cofferdam".into(),
+            run: "/run/cofferdam".into(),
+        }
+    }
+}
+
+/// The admin API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminSettings {
+    /// Members of this group may use the admin API, beside root.
+    pub group: String,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        AdminSettings {
+            group: "cofferdam".to_owned(),
+        }
+    }
+}
+
+/// The runtime wrapper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuntimeSettings {
+    /// The real runtime, runc or crun, as an absolute path.
+    pub program: PathBuf,
+    /// How long the wrapper waits for the daemon, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for RuntimeSettings {
+    fn default() -> Self {
+        RuntimeSettings {
+            program: "/usr/bin/runc".into(),
+            timeout_ms: 5_000,
+        }
+    }
+}
+
+/// The Docker engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DockerSettings {
+    /// Docker's own state (`docker info`, "Docker Root Dir").
+    pub data_root: PathBuf,
+    /// Docker's API, asked only when an app is made.
+    pub socket: PathBuf,
+    /// Where the volume plugin listens. Its file name is the driver's name.
+    pub plugin_socket: PathBuf,
+}
+
+impl Default for DockerSettings {
+    fn default() -> Self {
+        DockerSettings {
+            data_root: "/var/lib/docker".into(),
+            socket: "/var/run/docker.sock".into(),
+            plugin_socket: "/run/docker/plugins/cofferdam.sock".into(),
+        }
+    }
+}
+
+/// The policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicySettings {
+    /// The operator's own policies: every `*.cedar` file in this directory, which need not exist.
+    pub directory: PathBuf,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        PolicySettings {
+            directory: "/etc/cofferdam/policy".into(),
+        }
+    }
+}
+
+/// The daemon's log, on standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// What is logged, as a `tracing` filter: `info`, `debug`, `cofferdam_daemon=debug` …
+    pub filter: String,
+    /// How it is written.
+    pub format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// One line of text per event.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Settings {
+    /// Parses the file's text.
+    ///
+    /// # Errors
+    /// `invalid` where the text is not TOML, names an unknown setting, or a path is not absolute.
+    pub fn parse(text: &str) -> Result<Self> {
+        let settings: Settings = toml::from_str(text)
+            .map_err(|error| Problem::invalid(error.to_string().trim_end().to_owned()))?;
+        let paths = [
+            ("paths.state", &settings.paths.state),
+            ("paths.run", &settings.paths.run),
+            ("runtime.program", &settings.runtime.program),
+            ("docker.data_root", &settings.docker.data_root),
+            ("docker.socket", &settings.docker.socket),
+            ("docker.plugin_socket", &settings.docker.plugin_socket),
+            ("policy.directory", &settings.policy.directory),
+        ];
+        let relative = paths
+            .into_iter()
+            .find(|(_, path)| !path.is_absolute())
+            .map(|(name, path)| (name, path.clone()));
+        match relative {
+            Some((name, path)) => Err(Problem::invalid(format!(
+                "{name} is {}, which is not absolute",
+                path.display()
+            ))
+            .remedy("write a path from /")),
+            None => Ok(settings),
+        }
+    }
+
+    /// The admin API's socket.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.paths.run.join("admin.sock")
+    }
+
+    /// The runtime's socket.
+    pub fn runtime_socket(&self) -> PathBuf {
+        self.paths.run.join("runtime.sock")
+    }
+
+    /// The superblock of placeholders is mounted here; each volume has a directory `tenant.name` in it.
+    pub fn placeholders(&self) -> PathBuf {
+        self.paths.run.join("placeholders")
+    }
+
+    /// One file for each container that holds a volume, named by the container's id.
+    pub fn held(&self) -> PathBuf {
+        self.paths.run.join("held")
+    }
+
+    /// Where a container's opened mounts appear, in its own mount namespace only.
+    pub fn attach(&self) -> PathBuf {
+        self.paths.run.join("attach")
+    }
+
+    /// The plugin's file name without its ending: the name of the volume driver.
+    pub fn driver_name(&self) -> &str {
+        self.docker
+            .plugin_socket
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .unwrap_or("cofferdam")
+    }
+
+    /// The registry's database.
+    pub fn registry(&self) -> PathBuf {
+        self.paths.state.join("registry.sqlite")
+    }
+
+    /// The plain volumes, one directory each, named by the volume's id.
+    pub fn volumes(&self) -> PathBuf {
+        self.paths.state.join("volumes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_means_all_defaults() {
+        assert_eq!(Settings::parse("").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn the_documented_file_is_the_default() {
+        let documented = include_str!("../../../packaging/config.toml");
+        assert_eq!(Settings::parse(documented).unwrap(), Settings::default());
+        let uncommented: String = documented
+            .lines()
+            .map(|line| {
+                line.strip_prefix("#")
+                    .filter(|rest| rest.contains(" = ") && !rest.starts_with(' '))
+                    .unwrap_or(line)
+            })
+            .fold(String::new(), |all, line| all + line + "\n");
+        assert_eq!(Settings::parse(&uncommented).unwrap(), Settings::default());
+        let written = toml::to_string(&Settings::default()).unwrap();
+        for setting in written.lines().filter(|line| line.contains(" = ")) {
+            assert!(
+                uncommented.contains(setting),
+                "packaging/config.toml does not name {setting}"
+            );
+        }
+    }
+
+    #[test]
+    fn typing_errors_are_refused() {
+        assert!(Settings::parse("[runtime]\nprogramm = \"/usr/bin/runc\"").is_err());
+        assert!(Settings::parse("[runtime]\nprogram = \"runc\"").is_err());
+        assert!(Settings::parse("[runtime").is_err());
+    }
+}

@@ -1,0 +1,87 @@
+//! The protocol between `cofferdam-runtime` and the daemon, version 1.
+//!
+//! One `SOCK_SEQPACKET` unix socket, root only. The runtime sends one [`Request`] as JSON in one packet of
+//! at most [`PACKET_MAX`] bytes, with file descriptors attached (`SCM_RIGHTS`); the daemon answers with one
+//! [`Reply`] in one packet, with descriptors attached; both close.
+//!
+//! | request | descriptors sent, in order | descriptors in the answer |
+//! |---|---|---|
+//! | `open` | sealed memfd with the bytes of config.json; the root filesystem's directory (`O_PATH`); one `O_PATH` per entry of `sources` | one detached mount per entry of `opened` |
+//! | `exec` | sealed memfd with the process's JSON, where `process` is true | none |
+//! | `checkpoint` | none | none |
+
+use crate::{ContainerId, DecisionId, Problem};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The version both ends must name.
+pub const VERSION: u32 = 1;
+
+/// The longest packet, in bytes.
+pub const PACKET_MAX: usize = 64 * 1024;
+
+/// The most descriptors in one packet (unix(7): `SCM_MAX_FD` is 253).
+pub const DESCRIPTORS_MAX: usize = 250;
+
+/// What the runtime asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The container's id, as the engine gave it.
+    pub container: ContainerId,
+    /// The runtime's state directory (`--root`).
+    pub runtime_root: PathBuf,
+    /// What is about to happen.
+    pub verb: Verb,
+}
+
+/// What is about to happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Verb {
+    /// `create` or `run`: measure, decide, open.
+    Open {
+        /// For each source descriptor, the index of its mount in config.json.
+        sources: Vec<usize>,
+    },
+    /// `exec`: another process in a container that holds a volume.
+    Exec {
+        /// Whether the process's JSON (`--process`) is attached; without it the process was given as arguments.
+        process: bool,
+    },
+    /// `checkpoint`: a memory image of a container that holds a volume.
+    Checkpoint,
+}
+
+/// What the daemon answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Reply {
+    /// Every mount is allowed; one detached mount is attached for each of these, in order.
+    Opened {
+        /// What was opened.
+        opened: Vec<OpenedMount>,
+    },
+    /// It may go on as it is.
+    Allowed,
+    /// Refused.
+    Refused {
+        /// Why, and what to do.
+        problem: Problem,
+        /// For `cofferdam why`, where a decision was taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<DecisionId>,
+    },
+}
+
+/// One mount that was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenedMount {
+    /// Its place in config.json's `mounts`.
+    pub mount: usize,
+    /// The mount is read-only, whatever the bundle asked for.
+    pub read_only: bool,
+}
