@@ -1,1 +1,13 @@
-//! placeholder
+//! Linux, as safe calls on owned file descriptors: mounts, user namespaces, packets with descriptors,
+//! processes, trusted files.
+//!
+//! This crate holds all of the workspace's `unsafe`, each block with its reason, and knows nothing of
+//! Cofferdam. What `rustix` offers is used as it is and not wrapped again. Errors are `std::io::Error`; the
+//! callers know what they were doing and say so.
+
+pub mod file;
+pub mod mount;
+pub mod packet;
+pub mod peer;
+pub mod process;
+pub mod user_namespace;

@@ -9,9 +9,6 @@ use crate::{Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Where the settings are unless `--config` says otherwise.
-pub const DEFAULT_FILE: &str = "/etc/cofferdam/config.toml";
-
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -153,6 +150,9 @@ pub enum LogFormat {
 }
 
 impl Settings {
+    /// Where the settings are unless `--config` says otherwise.
+    pub const DEFAULT_FILE: &str = "/etc/cofferdam/config.toml";
+
     /// Parses the file's text.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! The protocol between `cofferdam-runtime` and the daemon, version 1.
 //!
 //! One `SOCK_SEQPACKET` unix socket, root only. The runtime sends one [`Request`] as JSON in one packet of
-//! at most [`PACKET_MAX`] bytes, with file descriptors attached (`SCM_RIGHTS`); the daemon answers with one
-//! [`Reply`] in one packet, with descriptors attached; both close.
+//! at most [`PACKET_MAX`] bytes, with file descriptors attached (`SCM_RIGHTS`); the daemon answers with any number
+//! of [`Reply::Working`], about one a second and only while there is progress, and then one last [`Reply`] with
+//! descriptors attached; both close. The runtime waits for each packet as long as its setting says.
 //!
 //! | request | descriptors sent, in order | descriptors in the answer |
 //! |---|---|---|
@@ -59,6 +60,8 @@ pub enum Verb {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Reply {
+    /// Not done yet, but getting on: a new volume is given its first content.
+    Working,
     /// Every mount is allowed; one detached mount is attached for each of these, in order.
     Opened {
         /// What was opened.

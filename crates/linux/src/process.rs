@@ -1,0 +1,131 @@
+//! Processes that cannot be confused with later ones of the same number (pidfd_open(2), proc_pid_stat(5)).
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A process and the moment it started, in clock ticks since boot.
+#[derive(Debug)]
+pub struct Process {
+    pidfd: OwnedFd,
+    pid: u32,
+    started: u64,
+}
+
+impl Process {
+    /// The process that has the number `pid` now.
+    ///
+    /// # Errors
+    /// `ESRCH` where there is none; `NotFound` where it ended meanwhile.
+    pub fn open(pid: u32) -> io::Result<Self> {
+        let number = i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        let pidfd = rustix::process::pidfd_open(number, PidfdFlags::NONBLOCK)?;
+        let started = start_time(pid)?;
+        let process = Process { pidfd, pid, started };
+        // Read before this check, the start time can only be that of the process behind the pidfd.
+        if process.has_ended()? {
+            Err(io::ErrorKind::NotFound.into())
+        } else {
+            Ok(process)
+        }
+    }
+
+    /// The process that had the number `pid` and started at `started`.
+    ///
+    /// # Errors
+    /// `NotFound` where it has ended, also where another one has its number now.
+    pub fn find(pid: u32, started: u64) -> io::Result<Self> {
+        let process = Self::open(pid).map_err(|error| match error.raw_os_error() {
+            Some(libc::ESRCH) => io::ErrorKind::NotFound.into(),
+            _ => error,
+        })?;
+        if process.started == started {
+            Ok(process)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// When it started, in clock ticks since boot.
+    pub fn started(&self) -> u64 {
+        self.started
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// As poll(2).
+    pub fn has_ended(&self) -> io::Result<bool> {
+        let mut poll = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        Ok(rustix::event::poll(
+            &mut poll,
+            Some(&Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            }),
+        )? > 0)
+    }
+}
+
+impl AsFd for Process {
+    /// The pidfd: readable once the process has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+/// Field 22 of `/proc/<pid>/stat`, in clock ticks since boot.
+fn start_time(pid: u32) -> io::Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is the process's own name, in brackets, and may hold anything, brackets too.
+    let after_name = stat
+        .rsplit_once(')')
+        .map(|(_, rest)| rest)
+        .ok_or(io::ErrorKind::InvalidData)?;
+    let field = after_name
+        .split_ascii_whitespace()
+        .nth(19)
+        .ok_or(io::ErrorKind::InvalidData)?;
+    field.parse().map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// This boot's id: it changes with every boot, and with it every process number loses its meaning.
+///
+/// # Errors
+/// As reading `/proc/sys/kernel/random/boot_id`.
+pub fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+        .trim()
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_its_number_and_its_start() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::open(child.id()).unwrap();
+        assert!(!process.has_ended().unwrap());
+        assert!(Process::find(child.id(), process.started()).is_ok());
+        let other = Process::find(child.id(), process.started() + 1).unwrap_err();
+        assert_eq!(other.kind(), io::ErrorKind::NotFound);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(process.has_ended().unwrap());
+        assert_eq!(
+            Process::find(child.id(), process.started()).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+    }
+}

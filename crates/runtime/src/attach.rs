@@ -1,0 +1,151 @@
+//! Opened mounts, placed where only this process and its children see them.
+//!
+//! The process enters a mount namespace of its own and puts a small tmpfs at one fixed place in it: there go the
+//! opened mounts, and a config.json whose sources point at them, which is laid over the bundle's. So the real
+//! runtime reads from the bundle what it always reads, the bundle on disk stays as the engine wrote it, and all of
+//! it is gone when the last process of the namespace is. See `docs/decisions/0002-config-is-laid-over.md`.
+
+use crate::ask::Opened;
+use crate::bundle::Bundle;
+use cofferdam_linux::mount::{self, DetachedMount};
+use cofferdam_model::wire::OpenedMount;
+use cofferdam_model::{Problem, Result, Settings};
+use rustix::fs::{CWD, Mode, OFlags};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// Room for config.json and the mount points.
+const TMPFS_SIZE: u64 = 64 << 20;
+const TMPFS_INODES: u64 = 1024;
+
+/// Places `mounts`, and a config.json that names them, in a mount namespace that this process enters.
+///
+/// # Errors
+/// `internal` where the kernel refuses; nothing has changed for anybody else then.
+pub(crate) fn attach(settings: &Settings, bundle: &Bundle, mounts: Opened) -> Result<()> {
+    let place = settings.attach();
+    let mut config = bundle.config.clone();
+    for (opened, _) in &mounts {
+        redirect(&mut config, opened, &place)?;
+    }
+    place_all(&place, &bundle.path, &config, mounts).map_err(|error| {
+        Problem::internal(format!(
+            "cannot place the opened volumes for the container: {error}"
+        ))
+    })
+}
+
+fn place_all(place: &Path, bundle: &Path, config: &Value, mounts: Opened) -> io::Result<()> {
+    mount::enter_private_namespace()?;
+    DetachedMount::tmpfs(TMPFS_SIZE, TMPFS_INODES, 0o700)?.attach_at(place)?;
+    for (opened, descriptor) in mounts {
+        let target = place.join(opened.mount.to_string());
+        rustix::fs::mkdir(&target, Mode::RWXU)?;
+        DetachedMount::from(descriptor).attach_at(&target)?;
+    }
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mut ours = File::from(rustix::fs::open(
+        place.join("config.json"),
+        flags,
+        Mode::from_raw_mode(0o600),
+    )?);
+    ours.write_all(&serde_json::to_vec(config)?)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let theirs = rustix::fs::openat(CWD, bundle.join("config.json"), flags, Mode::empty())?;
+    mount::attach_over(DetachedMount::clone_of(ours.as_fd())?, theirs.as_fd())
+}
+
+/// Points one mount of config.json at its opened volume. Every other field stays as it is.
+fn redirect(config: &mut Value, opened: &OpenedMount, place: &Path) -> Result<()> {
+    let missing = || {
+        Problem::internal(format!(
+            "cofferdamd opened mount {}, which config.json does not have",
+            opened.mount
+        ))
+    };
+    let mount = config
+        .get_mut("mounts")
+        .and_then(|mounts| mounts.get_mut(opened.mount))
+        .and_then(Value::as_object_mut)
+        .ok_or_else(missing)?;
+    let source = place.join(opened.mount.to_string());
+    mount.insert(
+        "source".to_owned(),
+        Value::from(source.to_string_lossy().into_owned()),
+    );
+    let asked = mount
+        .get("options")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    mount.insert("options".to_owned(), restricted(asked, opened.read_only));
+    Ok(())
+}
+
+/// The options with what the opened mount is restricted to. A runtime that remounts with other options would
+/// take the restrictions away, so they have to be among them.
+fn restricted(asked: &[Value], read_only: bool) -> Value {
+    let loosens = |option: &str| {
+        matches!(option, "suid" | "dev" | "rsuid" | "rdev") || (read_only && matches!(option, "rw" | "rrw"))
+    };
+    let kept = asked
+        .iter()
+        .filter(|option| !option.as_str().is_some_and(loosens))
+        .cloned();
+    let added = ["nosuid", "nodev"].into_iter().chain(read_only.then_some("ro"));
+    kept.chain(added.map(Value::from)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_the_opened_mount_changes() {
+        let mut config = json!({"ociVersion": "1.0.2", "x-unknown": [1, 18_446_744_073_709_551_615_u64], "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/data", "type": "bind", "source": "/p/a.b", "options": ["rbind", "rw", "suid"], "x-more": null}]});
+        redirect(
+            &mut config,
+            &OpenedMount {
+                mount: 1,
+                read_only: true,
+            },
+            Path::new("/run/cofferdam/attach"),
+        )
+        .unwrap();
+        let expected = json!({"ociVersion": "1.0.2", "x-unknown": [1, 18_446_744_073_709_551_615_u64], "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/data", "type": "bind", "source": "/run/cofferdam/attach/1",
+             "options": ["rbind", "nosuid", "nodev", "ro"], "x-more": null}]});
+        assert_eq!(config.to_string(), expected.to_string());
+    }
+
+    #[test]
+    fn a_mount_that_is_not_there_is_refused() {
+        let mut config = json!({"mounts": []});
+        assert!(
+            redirect(
+                &mut config,
+                &OpenedMount {
+                    mount: 0,
+                    read_only: false
+                },
+                Path::new("/x")
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn writable_stays_writable() {
+        assert_eq!(
+            restricted(&[json!("bind"), json!("rw")], false),
+            json!(["bind", "rw", "nosuid", "nodev"])
+        );
+    }
+}

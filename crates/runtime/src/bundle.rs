@@ -1,0 +1,209 @@
+//! The bundle: config.json, read once, and the sources of its mounts, opened once.
+//!
+//! What is judged are these bytes and these descriptors. The bytes that the real runtime reads are made from
+//! them; the bundle on disk is never asked again.
+
+use cofferdam_linux::{file, mount};
+use cofferdam_model::{Problem, Result};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use serde_json::Value;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// The longest config.json, in bytes.
+const CONFIG_MAX: usize = 16 << 20;
+
+/// One bundle (OCI runtime-spec, "Filesystem Bundle").
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    /// Where the engine says it is.
+    pub(crate) path: PathBuf,
+    /// config.json, byte for byte.
+    pub(crate) bytes: Vec<u8>,
+    /// config.json, parsed.
+    pub(crate) config: Value,
+    /// Its directory.
+    directory: OwnedFd,
+    /// For each bind mount whose source could be opened: its place in `mounts`, and the source.
+    pub(crate) sources: Vec<(usize, OwnedFd)>,
+}
+
+impl Bundle {
+    /// Reads the bundle at `path`.
+    ///
+    /// # Errors
+    /// `invalid` where there is no directory, or no config.json that can be parsed (at most 16 MiB, at most 128 levels).
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())
+            .map_err(|error| Problem::invalid(format!("cannot open the bundle {shown}: {error}")))?;
+        let config = rustix::fs::openat(
+            &directory,
+            "config.json",
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|error| {
+            Problem::invalid(format!("cannot open config.json in the bundle {shown}: {error}"))
+        })?;
+        let bytes = file::read_limited(File::from(config), CONFIG_MAX).map_err(|error| {
+            Problem::invalid(format!("cannot read config.json in the bundle {shown}: {error}"))
+        })?;
+        let config: Value = serde_json::from_slice(&bytes).map_err(|error| {
+            Problem::invalid(format!("cannot parse config.json in the bundle {shown}: {error}"))
+        })?;
+        let sources = open_sources(&config)?;
+        Ok(Bundle {
+            path: path.to_owned(),
+            bytes,
+            config,
+            directory,
+            sources,
+        })
+    }
+
+    /// Whether any mount's source lies on the superblock of placeholders, which is mounted at `placeholders`.
+    ///
+    /// # Errors
+    /// `internal` where that cannot be told.
+    pub(crate) fn has_placeholder(&self, placeholders: &Path) -> Result<bool> {
+        let fail = |error: std::io::Error| {
+            Problem::internal(format!("cannot look at {}: {error}", placeholders.display()))
+        };
+        let root = match rustix::fs::open(
+            placeholders,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        ) {
+            Err(Errno::NOENT) => return Ok(false), // The daemon never ran in this boot: there are no placeholders.
+            root => root.map_err(|error| fail(error.into()))?,
+        };
+        if !mount::is_mount_root(root.as_fd()).map_err(fail)? {
+            return Ok(false);
+        }
+        let device = rustix::fs::fstat(&root)
+            .map_err(|error| fail(error.into()))?
+            .st_dev;
+        for (_, source) in &self.sources {
+            if rustix::fs::fstat(source)
+                .map_err(|error| fail(error.into()))?
+                .st_dev
+                == device
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The container's root filesystem.
+    ///
+    /// # Errors
+    /// `invalid` where config.json names none that can be opened.
+    pub(crate) fn root(&self) -> Result<OwnedFd> {
+        let path = self
+            .config
+            .pointer("/root/path")
+            .and_then(Value::as_str)
+            .ok_or_else(|| Problem::invalid("config.json has no root.path"))?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.directory, path, flags, Mode::empty()).map_err(|error| {
+            Problem::invalid(format!(
+                "cannot open the container's root filesystem {path}: {error}"
+            ))
+        })
+    }
+}
+
+/// Opens what the bind mounts bind. What does not exist is left to the real runtime, which will say so.
+fn open_sources(config: &Value) -> Result<Vec<(usize, OwnedFd)>> {
+    let mounts = config
+        .get("mounts")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let mut sources = Vec::new();
+    for (index, source) in mounts
+        .iter()
+        .enumerate()
+        .filter_map(|(index, mount)| Some((index, bind_source(mount)?)))
+    {
+        match rustix::fs::openat(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(opened) => sources.push((index, opened)),
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(error) => {
+                return Err(Problem::invalid(format!(
+                    "cannot open the mount source {source}: {error}"
+                )));
+            }
+        }
+    }
+    Ok(sources)
+}
+
+/// The source of a mount that could be a bind mount: any that is an absolute path, whatever the mount claims to be.
+fn bind_source(mount: &Value) -> Option<&str> {
+    mount
+        .get("source")
+        .and_then(Value::as_str)
+        .filter(|source| source.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle(config: &str) -> Result<(tempfile::TempDir, Bundle)> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("rootfs")).unwrap();
+        std::fs::write(dir.path().join("config.json"), config).unwrap();
+        Bundle::open(dir.path()).map(|bundle| (dir, bundle))
+    }
+
+    #[test]
+    fn sources_are_opened_and_missing_ones_left_alone() {
+        let config = r#"{"root":{"path":"rootfs"},"mounts":[{"destination":"/a","type":"bind","source":"/etc"},
+            {"destination":"/b","type":"bind","source":"/does/not/exist"},{"destination":"/proc","type":"proc","source":"proc"}]}"#;
+        let (_dir, bundle) = bundle(config).unwrap();
+        assert_eq!(
+            bundle.sources.iter().map(|(index, _)| *index).collect::<Vec<_>>(),
+            [0]
+        );
+        assert!(bundle.root().is_ok());
+        assert!(!bundle.has_placeholder(Path::new("/does/not/exist")).unwrap());
+        assert!(
+            !bundle.has_placeholder(Path::new("/etc")).unwrap(),
+            "a directory that is no mount holds no placeholders"
+        );
+    }
+
+    #[test]
+    fn bundles_made_to_harm_are_refused() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let huge = format!("\"{}\"", "x".repeat(CONFIG_MAX));
+        for config in ["", "{", "\0", &deep, &huge] {
+            assert!(bundle(config).is_err());
+        }
+        assert!(Bundle::open(Path::new("/does/not/exist")).is_err());
+        let dir = tempfile::tempdir().unwrap();
+        assert!(
+            Bundle::open(dir.path())
+                .unwrap_err()
+                .message
+                .contains("config.json")
+        );
+        std::os::unix::fs::symlink("/etc/hostname", dir.path().join("config.json")).unwrap();
+        assert!(Bundle::open(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_pipe_for_a_config_does_not_hang() {
+        let dir = tempfile::tempdir().unwrap();
+        let handle = File::open(dir.path()).unwrap();
+        rustix::fs::mknodat(&handle, "config.json", rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
+        assert!(Bundle::open(dir.path()).is_err());
+    }
+}

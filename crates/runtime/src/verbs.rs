@@ -1,0 +1,126 @@
+//! What each verb needs before the real runtime may run.
+
+use crate::arguments::Invocation;
+use crate::bundle::Bundle;
+use crate::report::Log;
+use crate::{ask, attach};
+use cofferdam_linux::file;
+use cofferdam_model::wire::Verb;
+use cofferdam_model::{ContainerId, Problem, Result, Settings};
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// The longest process description, in bytes.
+const PROCESS_MAX: usize = 16 << 20;
+
+/// Does what the verb needs; on success the real runtime may run with the same arguments.
+///
+/// # Errors
+/// Whatever refuses the verb.
+pub(crate) fn prepare(given: &[OsString], log: &mut Log) -> Result<Settings> {
+    let invocation = Invocation::parse(given)?;
+    log.engine_log(&invocation);
+    let settings = cofferdam_settings::load(invocation.settings.as_deref())?;
+    match invocation.verb.as_deref() {
+        Some("create" | "run") => create(&settings, &invocation)?,
+        Some("exec") => exec(&settings, &invocation)?,
+        Some("checkpoint") => checkpoint(&settings, &invocation)?,
+        Some("restore") => restore(&settings, &invocation)?,
+        _ => {}
+    }
+    Ok(settings)
+}
+
+/// A container with a volume is measured, judged and opened by the daemon.
+fn create(settings: &Settings, invocation: &Invocation) -> Result<()> {
+    let (path, container) = invocation.create()?;
+    let bundle = Bundle::open(&path)?;
+    if !bundle.has_placeholder(&settings.placeholders())? {
+        return Ok(());
+    }
+    let mounts = ask::open(settings, container, runtime_root(settings, invocation), &bundle)?;
+    attach::attach(settings, &bundle, mounts)
+}
+
+/// Another process beside a volume is judged.
+fn exec(settings: &Settings, invocation: &Invocation) -> Result<()> {
+    let Some(container) = held(settings, invocation)? else {
+        return Ok(());
+    };
+    let process = invocation
+        .exec_process()?
+        .map(|path| read_process(&path))
+        .transpose()?;
+    let verb = Verb::Exec {
+        process: process.is_some(),
+    };
+    ask::allow(
+        settings,
+        container,
+        runtime_root(settings, invocation),
+        verb,
+        process,
+    )
+}
+
+/// A memory image of what works beside a volume is judged.
+fn checkpoint(settings: &Settings, invocation: &Invocation) -> Result<()> {
+    let Some(container) = held(settings, invocation)? else {
+        return Ok(());
+    };
+    ask::allow(
+        settings,
+        container,
+        runtime_root(settings, invocation),
+        Verb::Checkpoint,
+        None,
+    )
+}
+
+/// A restored process was never measured.
+fn restore(settings: &Settings, invocation: &Invocation) -> Result<()> {
+    if Bundle::open(&invocation.restore_bundle())?.has_placeholder(&settings.placeholders())? {
+        return Err(Problem::denied(
+            "a container with a volume cannot be restored: what it runs cannot be measured",
+        )
+        .remedy("start it anew with create or run"));
+    }
+    Ok(())
+}
+
+/// The container that the command line names, where it holds a volume: the daemon keeps one file for each.
+fn held(settings: &Settings, invocation: &Invocation) -> Result<Option<ContainerId>> {
+    let directory = settings.held();
+    for container in invocation.possible_containers() {
+        match rustix::fs::stat(directory.join(container.as_str())) {
+            Ok(_) => return Ok(Some(container)),
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(error) => {
+                return Err(Problem::internal(format!(
+                    "cannot look for {container} in {}: {error}",
+                    directory.display()
+                )));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The bytes of a process description, in memory and unchangeable from here on.
+fn read_process(path: &Path) -> Result<OwnedFd> {
+    file::open_trusted(path)
+        .and_then(|process| file::read_limited(process, PROCESS_MAX))
+        .and_then(|bytes| file::sealed("process", &bytes))
+        .map_err(|error| Problem::invalid(format!("cannot read the process in {}: {error}", path.display())))
+}
+
+/// Where the real runtime keeps its state: as named, or its own default.
+fn runtime_root(settings: &Settings, invocation: &Invocation) -> PathBuf {
+    let default = if settings.runtime.program.ends_with("crun") {
+        "/run/crun"
+    } else {
+        "/run/runc"
+    };
+    invocation.root.clone().unwrap_or_else(|| default.into())
+}

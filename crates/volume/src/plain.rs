@@ -1,0 +1,302 @@
+//! Plain volumes: one directory each, on a filesystem of the host's, for root alone.
+//!
+//! ```text
+//! volumes/                 0700 root
+//! ├── <volume id>/         0700 root
+//! │   ├── data/            what a container sees; its owner and mode are the volume's
+//! │   └── data.new/        a first content that was not finished; wiped and made again
+//! └── trash/               removed volumes, until they are deleted
+//! ```
+//!
+//! INVARIANT: a volume without an owner in the registry was never opened by anybody; whatever lies in its directory
+//! is an unfinished first content.
+
+use crate::copy_up::{self, Progress, Translate};
+use crate::problem;
+use cofferdam_linux::file::reopen;
+use cofferdam_model::{Owner, Problem, Result, VolumeId};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+const DATA: &str = "data";
+const DRAFT: &str = "data.new";
+const TRASH: &str = "trash";
+
+/// Where a new volume's content and ownership come from.
+pub struct FirstContent<'a> {
+    /// The image's directory at the volume's place, where it has one.
+    pub image: Option<BorrowedFd<'a>>,
+    /// From ids as they lie in the image to ids as they lie on the volume.
+    pub translate: &'a Translate<'a>,
+    /// Who owns the volume where the image says nothing.
+    pub otherwise: Owner,
+}
+
+/// All plain volumes of this host.
+#[derive(Debug)]
+pub struct PlainStore {
+    root: OwnedFd,
+}
+
+impl PlainStore {
+    /// The store at `path`, made where there is none.
+    ///
+    /// # Errors
+    /// `unavailable` or `internal`, as the system says.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fail = |error: Errno| {
+            problem(
+                &format!("cannot open the volumes at {}", path.display()),
+                error.into(),
+            )
+        };
+        make_directory(CWD, path, 0o700).map_err(fail)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty()).map_err(fail)?;
+        rustix::fs::fchmod(&root, Mode::RWXU).map_err(fail)?;
+        make_directory(root.as_fd(), Path::new(TRASH), 0o700).map_err(fail)?;
+        Ok(PlainStore { root })
+    }
+
+    /// The directory of a volume's data.
+    ///
+    /// # Errors
+    /// `corrupt` where the volume has been opened before and its data is not there.
+    pub fn data(&self, id: &VolumeId) -> Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.root, format!("{id}/{DATA}"), flags, Mode::empty()).map_err(|error| {
+            match error {
+                Errno::NOENT => Problem::corrupt(format!("the data of volume {id} is not in the store"))
+                    .remedy("restore it from a backup, or remove the volume"),
+                error => problem("cannot open the volume's data", error.into()),
+            }
+        })
+    }
+
+    /// Gives a volume that nobody has opened yet its first content, durably, and says who owns it.
+    ///
+    /// What an earlier attempt left is wiped first.
+    ///
+    /// # Errors
+    /// `unavailable` where the disk is full; the volume is then as new as before.
+    pub fn initialise(&self, id: &VolumeId, first: &FirstContent<'_>, progress: &Progress) -> Result<Owner> {
+        self.build(id, first, progress).map_err(|error| {
+            // A full disk must not stay full of a content that nobody has.
+            let wiped = self
+                .directory(id)
+                .and_then(|directory| remove_tree(directory.as_fd(), DRAFT));
+            let failed = problem("cannot give the new volume its first content", error);
+            if let Err(error) = wiped {
+                failed.context(format!("and cannot take back what was copied ({error})"))
+            } else {
+                failed
+            }
+        })
+    }
+
+    fn build(&self, id: &VolumeId, first: &FirstContent<'_>, progress: &Progress) -> io::Result<Owner> {
+        let directory = self.directory(id)?;
+        remove_tree(directory.as_fd(), DRAFT)?;
+        remove_tree(directory.as_fd(), DATA)?;
+        rustix::fs::mkdirat(&directory, DRAFT, Mode::RWXU)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let draft = rustix::fs::openat(&directory, DRAFT, flags, Mode::empty())?;
+        let owner = match first.image {
+            Some(image) => {
+                copy_up::copy_tree(image, draft.as_fd(), first.translate, progress)?;
+                rustix::fs::syncfs(&draft)?;
+                let facts = rustix::fs::fstat(&draft)?;
+                Owner {
+                    uid: facts.st_uid,
+                    gid: facts.st_gid,
+                }
+            }
+            None => {
+                let Owner { uid, gid } = first.otherwise;
+                rustix::fs::fchown(&draft, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+                rustix::fs::fchmod(&draft, Mode::from_raw_mode(0o755))?;
+                rustix::fs::fsync(&draft)?;
+                first.otherwise
+            }
+        };
+        rustix::fs::renameat(&directory, DRAFT, &directory, DATA)?;
+        rustix::fs::fsync(&directory)?;
+        Ok(owner)
+    }
+
+    /// A volume's own directory, made where there is none.
+    fn directory(&self, id: &VolumeId) -> io::Result<OwnedFd> {
+        make_directory(self.root.as_fd(), Path::new(id.as_str()), 0o700)?;
+        rustix::fs::fsync(&self.root)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.root, id.as_str(), flags, Mode::empty())?)
+    }
+
+    /// Takes a volume out of the store at once; its data waits in the trash. One that is not there is no error.
+    ///
+    /// # Errors
+    /// `unavailable` or `internal`, as the system says.
+    pub fn discard(&self, id: &VolumeId) -> Result<()> {
+        match rustix::fs::renameat(&self.root, id.as_str(), &self.root, format!("{TRASH}/{id}")) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(problem("cannot remove the volume's data", error.into())),
+        }
+    }
+
+    /// Deletes what is in the trash.
+    ///
+    /// # Errors
+    /// `unavailable` or `internal`, as the system says; what could not be deleted stays for the next time.
+    pub fn empty_trash(&self) -> Result<()> {
+        let fail = |error: io::Error| problem("cannot delete removed volumes", error);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let trash = rustix::fs::openat(&self.root, TRASH, flags, Mode::empty())
+            .map_err(|error| fail(error.into()))?;
+        names(trash.as_fd())
+            .and_then(|names| names.iter().try_for_each(|name| remove_tree(trash.as_fd(), name)))
+            .map_err(fail)
+    }
+}
+
+fn make_directory(parent: BorrowedFd<'_>, path: &Path, mode: u32) -> rustix::io::Result<()> {
+    match rustix::fs::mkdirat(parent, path, Mode::from_raw_mode(mode)) {
+        Err(Errno::EXIST) => Ok(()),
+        result => result,
+    }
+}
+
+/// The names in a directory.
+fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<std::ffi::CString>> {
+    let mut names = Vec::new();
+    for entry in Dir::new(reopen(directory, OFlags::RDONLY | OFlags::DIRECTORY)?)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Removes `name` and everything below it, never following a link and never leaving the filesystem. One that is not there is no error.
+fn remove_tree(parent: BorrowedFd<'_>, name: impl rustix::path::Arg + Copy) -> io::Result<()> {
+    let facts = match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(()),
+        facts => facts?,
+    };
+    if FileType::from_raw_mode(facts.st_mode) != FileType::Directory {
+        return Ok(rustix::fs::unlinkat(parent, name, AtFlags::empty())?);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    if rustix::fs::fstat(&directory)?.st_dev != facts.st_dev {
+        return Err(io::Error::other("something is mounted inside"));
+    }
+    for entry in names(directory.as_fd())? {
+        remove_tree(directory.as_fd(), entry.as_c_str())?;
+    }
+    Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    fn id() -> VolumeId {
+        VolumeId::from_bits(7)
+    }
+
+    #[test]
+    fn without_an_image_the_user_owns_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = PlainStore::open(dir.path()).unwrap();
+        let first = FirstContent {
+            image: None,
+            translate: &|kind, id| kind.same(id),
+            otherwise: Owner { uid: 1000, gid: 7 },
+        };
+        assert_eq!(
+            store.initialise(&id(), &first, &Progress::default()).unwrap(),
+            first.otherwise
+        );
+        let data = rustix::fs::fstat(store.data(&id()).unwrap()).unwrap();
+        assert_eq!((data.st_uid, data.st_gid, data.st_mode & 0o777), (1000, 7, 0o755));
+        assert_eq!(std::fs::metadata(dir.path()).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn an_unfinished_content_is_wiped_and_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = PlainStore::open(dir.path()).unwrap();
+        for name in [DRAFT, DATA] {
+            std::fs::create_dir_all(dir.path().join(id().as_str()).join(name).join("half/done")).unwrap();
+        }
+        let first = FirstContent {
+            image: None,
+            translate: &|kind, id| kind.same(id),
+            otherwise: Owner { uid: 1, gid: 1 },
+        };
+        store.initialise(&id(), &first, &Progress::default()).unwrap();
+        assert_eq!(
+            std::fs::read_dir(dir.path().join(id().as_str()).join(DATA))
+                .unwrap()
+                .count(),
+            0
+        );
+        assert!(!dir.path().join(id().as_str()).join(DRAFT).exists());
+    }
+
+    #[test]
+    fn removal_follows_no_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("precious"), "x").unwrap();
+        let store = PlainStore::open(&dir.path().join("volumes")).unwrap();
+        let data = dir.path().join("volumes").join(id().as_str()).join(DATA);
+        std::fs::create_dir_all(data.join("deep")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), data.join("deep/link")).unwrap();
+        store.discard(&id()).unwrap();
+        store.discard(&id()).unwrap();
+        store.empty_trash().unwrap();
+        assert!(outside.path().join("precious").exists());
+        assert_eq!(
+            std::fs::read_dir(dir.path().join("volumes/trash"))
+                .unwrap()
+                .count(),
+            0
+        );
+        assert_eq!(
+            store.data(&id()).unwrap_err().kind,
+            cofferdam_model::ErrorKind::Corrupt
+        );
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_volume_new() {
+        let dir = tempfile::tempdir().unwrap();
+        cofferdam_linux::mount::DetachedMount::tmpfs(1 << 20, 64, 0o700)
+            .unwrap()
+            .attach_at(dir.path())
+            .unwrap();
+        let image = tempfile::tempdir().unwrap();
+        std::fs::write(image.path().join("big"), vec![1; 4 << 20]).unwrap();
+        std::fs::set_permissions(image.path(), PermissionsExt::from_mode(0o750)).unwrap();
+        let store = PlainStore::open(&dir.path().join("volumes")).unwrap();
+        let source = std::fs::File::open(image.path()).unwrap();
+        let first = FirstContent {
+            image: Some(source.as_fd()),
+            translate: &|kind, id| kind.same(id),
+            otherwise: Owner { uid: 1, gid: 1 },
+        };
+        let refused = store.initialise(&id(), &first, &Progress::default()).unwrap_err();
+        let left = std::fs::read_dir(dir.path().join("volumes").join(id().as_str()))
+            .unwrap()
+            .count();
+        rustix::mount::unmount(dir.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
+        assert_eq!(refused.kind, cofferdam_model::ErrorKind::Unavailable);
+        assert_eq!(left, 0);
+    }
+}
