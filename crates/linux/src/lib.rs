@@ -10,4 +10,6 @@ pub mod mount;
 pub mod packet;
 pub mod peer;
 pub mod process;
+#[cfg(feature = "tokio")]
+pub mod readiness;
 pub mod user_namespace;

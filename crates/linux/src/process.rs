@@ -65,14 +65,38 @@ impl Process {
     /// # Errors
     /// As poll(2).
     pub fn has_ended(&self) -> io::Result<bool> {
-        let mut poll = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        Ok(rustix::event::poll(
-            &mut poll,
-            Some(&Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }),
-        )? > 0)
+        match has_ended(self.pidfd.as_fd()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Succeeds once the process behind a pidfd has ended; before that it would block.
+///
+/// # Errors
+/// `WouldBlock`, or as poll(2).
+pub fn has_ended(pidfd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut poll = [PollFd::new(&pidfd, PollFlags::IN)];
+    let ended = rustix::event::poll(
+        &mut poll,
+        Some(&Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        }),
+    )? > 0;
+    if ended {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl From<Process> for OwnedFd {
+    /// The pidfd: readable once the process has ended.
+    fn from(process: Process) -> OwnedFd {
+        process.pidfd
     }
 }
 

@@ -135,6 +135,14 @@ impl PlainStore {
         Ok(rustix::fs::openat(&self.root, id.as_str(), flags, Mode::empty())?)
     }
 
+    /// Wipes what an unfinished attempt left of a volume that nobody has opened yet.
+    ///
+    /// # Errors
+    /// `unavailable` or `internal`, as the system says.
+    pub fn forget_unfinished(&self, id: &VolumeId) -> Result<()> {
+        remove_tree(self.root.as_fd(), id.as_str()).map_err(|error| problem("cannot wipe an unfinished volume", error))
+    }
+
     /// Takes a volume out of the store at once; its data waits in the trash. One that is not there is no error.
     ///
     /// # Errors
@@ -247,6 +255,8 @@ mod tests {
             0
         );
         assert!(!dir.path().join(id().as_str()).join(DRAFT).exists());
+        store.forget_unfinished(&id()).unwrap();
+        assert!(!dir.path().join(id().as_str()).exists());
     }
 
     #[test]

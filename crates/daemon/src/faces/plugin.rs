@@ -1,0 +1,215 @@
+//! The Docker volume plugin, protocol v1: what Docker asks when somebody names a volume.
+//!
+//! The answer to "where is it" is always the placeholder. Nothing here opens anything: the request carries no
+//! identity, so there is nothing to decide on. Mount and Unmount have no effect for the same reason; how long a volume is
+//! held follows from the container that holds it.
+//!
+//! Source: Docker's documentation, "Docker volume plugins" (VolumeDriver.*), and "Plugin API" (Plugin.Activate).
+
+use super::answer::{beside, json, parse};
+use super::{Stop, socket};
+use crate::daemon::Daemon;
+use crate::operations;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::post;
+use cofferdam_model::api::{NewVolume, VolumeDetail, http_status};
+use cofferdam_model::{Maker, Problem, Result, VolumeName};
+use serde::Deserialize;
+use serde_json::{Value, json as value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tracing::warn;
+
+/// The longest request, in bytes.
+const BODY_MAX: usize = 1 << 20;
+
+type Shared = State<Arc<Daemon>>;
+
+/// Every request that names a volume. Mount and Unmount carry an id too, which means nothing to us.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "Opts", default)]
+    options: Option<BTreeMap<String, String>>,
+}
+
+/// Serves the plugin until told to stop.
+///
+/// # Errors
+/// `unavailable` where the socket cannot be opened.
+pub(super) fn face(daemon: &Arc<Daemon>, stop: &Stop) -> Result<impl Future<Output = ()> + Send + 'static> {
+    let (listener, name) = socket::listen(&daemon.settings.docker.plugin_socket, None)?;
+    let service = router(daemon);
+    let stop = stop.clone();
+    Ok(async move {
+        let served = axum::serve(listener, service)
+            .with_graceful_shutdown(async move { stop.told().await })
+            .await;
+        if let Err(error) = served {
+            warn!("the volume plugin ended: {error}");
+        }
+        drop(name);
+    })
+}
+
+fn router(daemon: &Arc<Daemon>) -> Router {
+    Router::new()
+        .route(
+            "/Plugin.Activate",
+            post(async || answer(Ok(value!({"Implements": ["VolumeDriver"]})))),
+        )
+        .route(
+            "/VolumeDriver.Capabilities",
+            post(async || answer(Ok(value!({"Capabilities": {"Scope": "local"}})))),
+        )
+        .route(
+            "/VolumeDriver.Create",
+            post(async |State(daemon): Shared, body: Bytes| {
+                answer(beside(&daemon, move |d| create(d, &body)).await)
+            }),
+        )
+        .route(
+            "/VolumeDriver.Remove",
+            post(async |State(daemon): Shared, body: Bytes| {
+                answer(beside(&daemon, move |d| remove(d, &body)).await)
+            }),
+        )
+        .route(
+            "/VolumeDriver.Mount",
+            post(async |State(daemon): Shared, body: Bytes| {
+                answer(beside(&daemon, move |d| path(d, &body)).await)
+            }),
+        )
+        .route(
+            "/VolumeDriver.Path",
+            post(async |State(daemon): Shared, body: Bytes| {
+                answer(beside(&daemon, move |d| path(d, &body)).await)
+            }),
+        )
+        .route(
+            "/VolumeDriver.Unmount",
+            post(async |State(daemon): Shared, body: Bytes| {
+                answer(beside(&daemon, move |d| unmount(d, &body)).await)
+            }),
+        )
+        .route(
+            "/VolumeDriver.Get",
+            post(async |State(daemon): Shared, body: Bytes| {
+                answer(beside(&daemon, move |d| get(d, &body)).await)
+            }),
+        )
+        .route(
+            "/VolumeDriver.List",
+            post(async |State(daemon): Shared| answer(beside(&daemon, |d| list(d)).await)),
+        )
+        .fallback(async || answer(Err(Problem::missing("the volume plugin has no such call"))))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(Arc::clone(daemon))
+}
+
+/// Docker wants an error as `Err`, and reads "no such volume" from the status alone.
+fn answer(result: Result<Value>) -> Response {
+    let (status, body) = match result {
+        Ok(body) => (StatusCode::OK, body),
+        Err(problem) => {
+            let status =
+                StatusCode::from_u16(http_status(problem.kind)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, value!({"Err": format!("cofferdam: {problem}")}))
+        }
+    };
+    json(status, body.to_string().into_bytes())
+}
+
+/// The volume's name as Docker knows it, and as we do.
+fn named(body: &Bytes) -> Result<(Asked, VolumeName)> {
+    let asked: Asked = parse(body)?;
+    let name = asked.name.parse()?;
+    Ok((asked, name))
+}
+
+fn create(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
+    let (asked, name) = named(body)?;
+    let options = asked.options.unwrap_or_default();
+    let mut new = NewVolume {
+        name,
+        size: None,
+        access: cofferdam_model::Access::default(),
+    };
+    for (option, text) in &options {
+        match option.as_str() {
+            "size" => new.size = Some(text.parse()?),
+            "access" => new.access = text.parse()?,
+            _ => {
+                let shown: String = option.escape_debug().take(40).collect();
+                return Err(Problem::invalid(format!("a volume has no option {shown}"))
+                    .remedy("use -o size=10G or -o access=shared"));
+            }
+        }
+    }
+    // Docker creates a volume again whenever somebody names it together with the driver: without options any will do.
+    if !(options.is_empty() && operations::volume(daemon, &new.name).is_ok()) {
+        operations::create_volume(daemon, &new, Maker::Docker)?;
+    }
+    Ok(value!({"Err": ""}))
+}
+
+fn remove(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
+    let (_, name) = named(body)?;
+    operations::remove_volume(daemon, &name, Maker::Docker)?;
+    Ok(value!({"Err": ""}))
+}
+
+fn path(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
+    let (_, name) = named(body)?;
+    operations::volume(daemon, &name)?;
+    Ok(value!({"Mountpoint": placeholder(daemon, &name), "Err": ""}))
+}
+
+fn unmount(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
+    let (_, name) = named(body)?;
+    operations::volume(daemon, &name)?;
+    Ok(value!({"Err": ""}))
+}
+
+fn get(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
+    let asked: Asked = parse(body)?;
+    // Docker asks for every name that anybody uses; one that cannot be ours does not exist.
+    let name: VolumeName = asked
+        .name
+        .parse()
+        .map_err(|problem: Problem| Problem::missing(problem.message))?;
+    let detail = operations::volume(daemon, &name)?;
+    Ok(value!({"Volume": described(daemon, &asked.name, &detail), "Err": ""}))
+}
+
+fn list(daemon: &Arc<Daemon>) -> Result<Value> {
+    let volumes: Vec<Value> = operations::volumes(daemon)?
+        .iter()
+        .map(|detail| described(daemon, &detail.volume.name.to_string(), detail))
+        .collect();
+    Ok(value!({"Volumes": volumes, "Err": ""}))
+}
+
+fn placeholder(daemon: &Daemon, name: &VolumeName) -> String {
+    daemon.placeholders().path_of(name).display().to_string()
+}
+
+fn described(daemon: &Daemon, name: &str, detail: &VolumeDetail) -> Value {
+    let volume = &detail.volume;
+    value!({
+        "Name": name,
+        "Mountpoint": placeholder(daemon, &volume.name),
+        "CreatedAt": format!("{:.0}", volume.created),
+        "Status": {
+            "tenant": volume.name.tenant().as_str(),
+            "access": volume.access.word(),
+            "size": volume.size.map(|size| size.to_string()),
+            "attachments": detail.attachments.len(),
+        },
+    })
+}

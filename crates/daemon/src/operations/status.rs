@@ -1,0 +1,38 @@
+//! How the daemon is, who holds what, and what was decided.
+
+use crate::daemon::Daemon;
+use cofferdam_model::api::{Decision, Status};
+use cofferdam_model::{Attachment, DecisionId, Result};
+
+/// How many decisions one answer lists.
+const LISTED: usize = 100;
+
+/// How the daemon is.
+pub(crate) fn status(daemon: &Daemon) -> Result<Status> {
+    let known = daemon.state.now();
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        since: daemon.since,
+        tenants: known.tenants().len(),
+        apps: known.facts().app_count(),
+        volumes: known.volumes().len(),
+        grants: known.facts().grant_count(),
+        attachments: known.attachments().count(),
+        warnings: daemon.warnings.clone(),
+    })
+}
+
+/// Every lease.
+pub(crate) fn attachments(daemon: &Daemon) -> Result<Vec<Attachment>> {
+    Ok(daemon.state.now().attachments().cloned().collect())
+}
+
+/// The latest decisions, newest first.
+pub(crate) fn decisions(daemon: &Daemon) -> Result<Vec<Decision>> {
+    Ok(daemon.state.now().decisions().take(LISTED).cloned().collect())
+}
+
+/// One decision.
+pub(crate) fn decision(daemon: &Daemon, id: DecisionId) -> Result<Decision> {
+    daemon.state.now().decision(id).cloned()
+}

@@ -1,0 +1,80 @@
+//! Tenants: owners of apps and volumes. The tenant `default` always exists.
+
+use crate::daemon::Daemon;
+use crate::state::{Change, Record, Snapshot, TenantRecord, tenant_key};
+use cofferdam_model::api::{NewTenant, Tenant};
+use cofferdam_model::{Problem, Result, TenantName};
+use jiff::Timestamp;
+
+/// The changes that make the tenant `default` where it is missing and wanted.
+pub(super) fn with_tenant(known: &Snapshot, name: &TenantName) -> Result<Vec<Change>> {
+    match known.tenant(name) {
+        Ok(_) => Ok(Vec::new()),
+        Err(_) if *name == TenantName::default_tenant() => Ok(vec![Change::Put(Record::Tenant(fresh(name)))]),
+        Err(missing) => Err(missing),
+    }
+}
+
+fn fresh(name: &TenantName) -> TenantRecord {
+    TenantRecord {
+        name: name.clone(),
+        created: Timestamp::now(),
+    }
+}
+
+fn shown(known: &Snapshot, record: &TenantRecord) -> Tenant {
+    Tenant {
+        name: record.name.clone(),
+        created: record.created,
+        apps: known
+            .facts()
+            .apps()
+            .filter(|app| *app.name.tenant() == record.name)
+            .count(),
+        volumes: known
+            .volumes()
+            .filter(|volume| *volume.name.tenant() == record.name)
+            .count(),
+    }
+}
+
+/// Makes a tenant; one that exists is answered with.
+pub(crate) fn create_tenant(daemon: &Daemon, new: &NewTenant) -> Result<Tenant> {
+    daemon.state.change(|known| match known.tenant(&new.name) {
+        Ok(record) => Ok((Vec::new(), shown(known, record))),
+        Err(_) => {
+            let record = fresh(&new.name);
+            Ok((
+                vec![Change::Put(Record::Tenant(record.clone()))],
+                shown(known, &record),
+            ))
+        }
+    })
+}
+
+/// All tenants.
+pub(crate) fn tenants(daemon: &Daemon) -> Result<Vec<Tenant>> {
+    let known = daemon.state.now();
+    Ok(known.tenants().map(|record| shown(&known, record)).collect())
+}
+
+/// One tenant.
+pub(crate) fn tenant(daemon: &Daemon, name: &TenantName) -> Result<Tenant> {
+    let known = daemon.state.now();
+    known.tenant(name).map(|record| shown(&known, record))
+}
+
+/// Removes a tenant that owns nothing.
+pub(crate) fn remove_tenant(daemon: &Daemon, name: &TenantName) -> Result<Tenant> {
+    daemon.state.change(|known| {
+        let tenant = shown(known, known.tenant(name)?);
+        if tenant.apps + tenant.volumes > 0 {
+            return Err(Problem::conflict(format!(
+                "tenant {name} still owns {} apps and {} volumes",
+                tenant.apps, tenant.volumes
+            ))
+            .remedy("remove them first"));
+        }
+        Ok((vec![Change::Delete(tenant_key(name))], tenant))
+    })
+}

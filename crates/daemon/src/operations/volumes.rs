@@ -1,0 +1,161 @@
+//! Volumes: made, shown, removed.
+//!
+//! A new volume is a record and a placeholder; its directory is made when the first container opens it. Removal is
+//! recorded before any data goes, so that a daemon that is killed in between finishes it at its next start.
+
+use super::tenants::with_tenant;
+use crate::daemon::Daemon;
+use crate::state::{Change, Record, Snapshot, grant_key, removing_key, volume_key};
+use cofferdam_model::api::{NewVolume, VolumeDetail};
+use cofferdam_model::{Epoch, Maker, Problem, Result, Volume, VolumeId, VolumeName};
+use jiff::Timestamp;
+use rustix::rand::{GetRandomFlags, getrandom};
+use std::sync::Arc;
+use tracing::{info, warn};
+
+/// Makes a volume; one that exists with the same properties is answered with.
+pub(crate) fn create_volume(daemon: &Daemon, new: &NewVolume, maker: Maker) -> Result<VolumeDetail> {
+    let id = random_id()?;
+    let detail = daemon.state.change(|known| {
+        if let Ok(volume) = known.volume(&new.name) {
+            return same(volume, new).map(|()| (Vec::new(), detail(known, volume)));
+        }
+        let mut changes = with_tenant(known, new.name.tenant())?;
+        let volume = Volume {
+            name: new.name.clone(),
+            id,
+            size: new.size,
+            access: new.access,
+            maker,
+            created: Timestamp::now(),
+            owner: None,
+            epoch: Epoch::default(),
+        };
+        changes.push(Change::Put(Record::Volume(volume.clone())));
+        Ok((changes, detail(known, &volume)))
+    })?;
+    daemon.change_placeholders().add(&new.name)?;
+    Ok(detail)
+}
+
+fn same(volume: &Volume, new: &NewVolume) -> Result<()> {
+    if volume.access == new.access && volume.size == new.size {
+        return Ok(());
+    }
+    let size = volume
+        .size
+        .map_or_else(|| "no size".to_owned(), |size| format!("size {size}"));
+    Err(Problem::conflict(format!(
+        "volume {} exists already with {size} and access {}",
+        volume.name, volume.access
+    ))
+    .remedy("use it as it is, or take another name"))
+}
+
+fn random_id() -> Result<VolumeId> {
+    let mut bits = [0_u8; 16];
+    let filled = getrandom(&mut bits, GetRandomFlags::empty())
+        .map_err(|error| Problem::internal(format!("no random numbers: {error}")))?;
+    if filled == bits.len() {
+        Ok(VolumeId::from_bits(u128::from_ne_bytes(bits)))
+    } else {
+        Err(Problem::internal("too few random numbers"))
+    }
+}
+
+fn detail(known: &Snapshot, volume: &Volume) -> VolumeDetail {
+    VolumeDetail {
+        volume: volume.clone(),
+        grants: known.facts().grants_on(&volume.name).collect(),
+        attachments: known.holders_of(&volume.name).cloned().collect(),
+    }
+}
+
+/// All volumes.
+pub(crate) fn volumes(daemon: &Daemon) -> Result<Vec<VolumeDetail>> {
+    let known = daemon.state.now();
+    Ok(known.volumes().map(|volume| detail(&known, volume)).collect())
+}
+
+/// One volume.
+pub(crate) fn volume(daemon: &Daemon, name: &VolumeName) -> Result<VolumeDetail> {
+    let known = daemon.state.now();
+    known.volume(name).map(|volume| detail(&known, volume))
+}
+
+/// Removes a volume that nobody holds, with its data and its grants. Through Docker only what Docker made.
+pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Maker) -> Result<VolumeDetail> {
+    let removed = daemon.state.change(|known| {
+        let removed = detail(known, known.volume(name)?);
+        if through == Maker::Docker && removed.volume.maker != Maker::Docker {
+            return Err(Problem::denied(format!(
+                "{name} was not made through Docker, so Docker cannot remove it"
+            ))
+            .remedy(format!("remove it with: cofferdam volume rm {name}")));
+        }
+        if let Some(held) = removed.attachments.first() {
+            return Err(Problem::busy(format!(
+                "{name} is held by container {} (app {})",
+                held.container.short(),
+                held.app
+            ))
+            .remedy("stop that container first"));
+        }
+        let mut changes: Vec<_> = removed
+            .grants
+            .iter()
+            .map(|grant| Change::Delete(grant_key(&grant.volume, &grant.app)))
+            .collect();
+        changes.push(Change::Delete(volume_key(name)));
+        changes.push(Change::Put(Record::Removing(removed.volume.id.clone())));
+        Ok((changes, removed))
+    })?;
+    daemon.change_placeholders().remove(name)?;
+    daemon.store.discard(&removed.volume.id)?;
+    let later = Arc::clone(daemon);
+    daemon.tasks.spawn_blocking(move || {
+        if let Err(problem) = finish_removals(&later) {
+            warn!("removed volumes are still to be deleted: {problem}");
+        }
+    });
+    info!(volume = %name, "removed");
+    Ok(removed)
+}
+
+/// Finishes what an earlier daemon left half done: removals, and first contents of new volumes.
+///
+/// # Errors
+/// `unavailable` or `internal`, as the system says.
+pub(crate) fn tidy(daemon: &Daemon) -> Result<()> {
+    finish_removals(daemon)?;
+    let new: Vec<VolumeId> = daemon
+        .state
+        .now()
+        .volumes()
+        .filter(|volume| volume.owner.is_none())
+        .map(|volume| volume.id.clone())
+        .collect();
+    new.iter().try_for_each(|id| daemon.store.forget_unfinished(id))
+}
+
+/// Deletes the data of every volume that was removed.
+///
+/// # Errors
+/// `unavailable` or `internal`, as the system says; the next start tries again.
+fn finish_removals(daemon: &Daemon) -> Result<()> {
+    let removing: Vec<VolumeId> = daemon.state.now().removing().cloned().collect();
+    removing.iter().try_for_each(|id| daemon.store.discard(id))?;
+    daemon.store.empty_trash()?;
+    if removing.is_empty() {
+        return Ok(());
+    }
+    daemon.state.change(|_| {
+        Ok((
+            removing
+                .iter()
+                .map(|id| Change::Delete(removing_key(id)))
+                .collect(),
+            (),
+        ))
+    })
+}

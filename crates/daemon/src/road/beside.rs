@@ -1,0 +1,81 @@
+//! What is to happen beside an open volume: another process in the container (a shell there is the data), or a memory
+//! image of it.
+
+use super::{Refusal, held, record};
+use crate::daemon::Daemon;
+use cofferdam_model::{Attachment, ContainerId, Measurement, Problem, Result};
+use cofferdam_policy::{ExecProcess, is_healthcheck, refuse_reaching};
+use jiff::Timestamp;
+use tracing::debug;
+
+/// Whether a process may be added to the container. `process` is its JSON; none where it was given as arguments.
+///
+/// # Errors
+/// The refusal.
+pub(crate) fn exec(
+    daemon: &Daemon,
+    container: &ContainerId,
+    process: Option<&[u8]>,
+) -> std::result::Result<(), Refusal> {
+    judged(daemon, container, "exec", |measurement, held| {
+        let process = ExecProcess::parse(process.ok_or_else(unjudgeable)?)?;
+        refuse_reaching(&process)?;
+        let healthcheck = is_healthcheck(measurement, &process);
+        debug!(%container, healthcheck, "exec");
+        daemon.judge.exec(
+            daemon.state.now().facts(),
+            measurement,
+            held,
+            healthcheck,
+            Timestamp::now(),
+        )
+    })
+}
+
+/// Engines describe the process in a file. What stands in options instead would be parsed by the real runtime alone.
+fn unjudgeable() -> Problem {
+    Problem::denied("a process given as arguments cannot be judged")
+        .remedy("use the engine's own exec, or the runtime's exec --process FILE")
+}
+
+/// Whether a memory image may be taken of the container.
+///
+/// # Errors
+/// The refusal.
+pub(crate) fn checkpoint(daemon: &Daemon, container: &ContainerId) -> std::result::Result<(), Refusal> {
+    judged(daemon, container, "checkpoint", |measurement, held| {
+        daemon
+            .judge
+            .checkpoint(daemon.state.now().facts(), measurement, held, Timestamp::now())
+    })
+}
+
+/// Judges by what the container was measured to be when it was created. One that holds nothing is not judged.
+fn judged(
+    daemon: &Daemon,
+    container: &ContainerId,
+    verb: &str,
+    judge: impl FnOnce(&Measurement, &[Attachment]) -> Result<()>,
+) -> std::result::Result<(), Refusal> {
+    let (leases, measurement) = {
+        let known = daemon.state.now();
+        let leases: Vec<Attachment> = known
+            .held_by(container)
+            .map(|(_, attachment)| attachment.clone())
+            .collect();
+        (leases, known.measurement(container).cloned())
+    };
+    if leases.is_empty() {
+        return Ok(());
+    }
+    let Some(mut measurement) = measurement else {
+        return Err(
+            Problem::corrupt(format!("the measurement of container {container} is lost"))
+                .remedy("stop the container and start it anew")
+                .into(),
+        );
+    };
+    measurement.env = held::environment(daemon, container)?;
+    judge(&measurement, &leases)
+        .map_err(|problem| record::refused(daemon, container, verb, Vec::new(), Some(measurement), problem))
+}

@@ -1,0 +1,118 @@
+//! What a new volume begins with: the image's directory at the volume's place, else an empty directory of the
+//! container's user.
+//!
+//! The image is read from its own layers, which were measured, and never from the container's root filesystem, into
+//! which somebody may have written before the first start.
+
+use super::open::container_user;
+use crate::daemon::Daemon;
+use crate::state::{Change, Record};
+use cofferdam_linux::mount::DetachedMount;
+use cofferdam_measure::Evidence;
+use cofferdam_model::{Owner, Problem, Result, Volume};
+use cofferdam_policy::Admitted;
+use cofferdam_volume::id_map::in_container;
+use cofferdam_volume::{FirstContent, IdKind, Progress};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::PoisonError;
+
+/// The volume's owner on disk. A volume that has none is new: it is given its first content, durably, and then its owner.
+///
+/// # Errors
+/// As `PlainStore::initialise`; the volume is then as new as before.
+pub(super) fn ensure(
+    daemon: &Daemon,
+    evidence: &Evidence,
+    proof: &Admitted,
+    progress: &Progress,
+) -> Result<Owner> {
+    if let Some(owner) = daemon.state.now().volume(proof.volume())?.owner {
+        return Ok(owner);
+    }
+    let _turn = daemon
+        .first_content
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let volume = daemon.state.now().volume(proof.volume())?.clone();
+    if let Some(owner) = volume.owner {
+        return Ok(owner); // Another container of a shared volume was here first.
+    }
+    let owner = copy(daemon, evidence, proof, &volume, progress)?;
+    daemon.state.change(|known| {
+        let current = known.volume(&volume.name)?;
+        if current.id != volume.id {
+            return Err(
+                Problem::conflict(format!("{} was removed and made anew meanwhile", volume.name))
+                    .remedy("start the container again"),
+            );
+        }
+        Ok((
+            vec![Change::Put(Record::Volume(Volume {
+                owner: Some(owner),
+                ..current.clone()
+            }))],
+            (),
+        ))
+    })?;
+    Ok(owner)
+}
+
+fn copy(
+    daemon: &Daemon,
+    evidence: &Evidence,
+    proof: &Admitted,
+    volume: &Volume,
+    progress: &Progress,
+) -> Result<Owner> {
+    let id_map = evidence.measurement.id_map.as_ref();
+    let translate = |kind: IdKind, id: u32| match kind {
+        IdKind::User => in_container(id_map.map(|map| map.uids.as_slice()), id),
+        IdKind::Group => in_container(id_map.map(|map| map.gids.as_slice()), id),
+    };
+    let layers: Vec<BorrowedFd<'_>> = evidence.layers.iter().map(AsFd::as_fd).collect();
+    let view = match layers.as_slice() {
+        [] => None,
+        layers => Some(
+            DetachedMount::overlay(layers, &daemon.settings.attach()).map_err(|error| {
+                Problem::unavailable(format!(
+                    "cannot look into the image for the first content of {}: {error}",
+                    volume.name
+                ))
+            })?,
+        ),
+    };
+    let image = view
+        .as_ref()
+        .map(|view| image_directory(view, proof.destination()))
+        .transpose()?
+        .flatten();
+    let first = FirstContent {
+        image: image.as_ref().map(AsFd::as_fd),
+        translate: &translate,
+        otherwise: container_user(&evidence.measurement),
+    };
+    daemon
+        .store
+        .initialise(&volume.id, &first, progress)
+        .map_err(|problem| problem.context(&volume.name))
+}
+
+/// The image's directory at `place`, where it has one. Links in the image lead nowhere but into the image.
+fn image_directory(view: &DetachedMount, place: &str) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::openat2(
+        view.as_fd(),
+        place,
+        flags,
+        Mode::empty(),
+        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+    ) {
+        Ok(directory) => Ok(Some(directory)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(error) => Err(Problem::unavailable(format!(
+            "cannot look into the image at {place}: {error}"
+        ))),
+    }
+}

@@ -1,0 +1,39 @@
+//! The only road to data: measure, decide, open. Always in this order.
+//!
+//! | room | subject |
+//! |---|---|
+//! | `open` | a container that is about to be created |
+//! | `beside` | what is to happen beside an open volume: exec, checkpoint |
+//! | `first_content` | what a new volume begins with |
+//! | `record` | decisions, as they are kept |
+//! | `lease` | how long a container holds what was opened |
+//! | `held` | the mark that a container holds something |
+
+mod beside;
+mod first_content;
+mod held;
+mod lease;
+mod open;
+mod record;
+
+pub(crate) use beside::{checkpoint, exec};
+pub(crate) use lease::take_up_leases;
+pub(crate) use open::{Asked, open};
+
+use cofferdam_model::{DecisionId, Problem};
+
+/// A refusal, and the decision that can be looked up for it.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) problem: Problem,
+    pub(crate) decision: Option<DecisionId>,
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Refusal {
+            problem,
+            decision: None,
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! A container is about to be created: measure it, decide, and open what it may have.
+
+use super::{Refusal, first_content, held, lease, record};
+use crate::daemon::Daemon;
+use crate::state::{Change, Record, Snapshot};
+use cofferdam_linux::process::Process as LiveProcess;
+use cofferdam_measure::{Bundle, Evidence};
+use cofferdam_model::api::VolumeDecision;
+use cofferdam_model::wire::OpenedMount;
+use cofferdam_model::{
+    Access, Attachment, ContainerId, MeasuredMount, Measurement, MountKind, Owner, Problem, Process, Result,
+    Volume, VolumeName,
+};
+use cofferdam_policy::Admitted;
+use cofferdam_volume::{Progress, id_map::Mapping};
+use jiff::Timestamp;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tracing::{info, warn};
+
+/// How often a decision is taken again because grants changed under it, before that is called a fault.
+const ATTEMPTS: usize = 16;
+
+/// What the runtime brought.
+pub(crate) struct Asked {
+    pub(crate) container: ContainerId,
+    pub(crate) runtime_root: PathBuf,
+    /// The bytes of config.json.
+    pub(crate) config: Vec<u8>,
+    /// The root filesystem.
+    pub(crate) root: OwnedFd,
+    /// Which mount, and its source.
+    pub(crate) sources: Vec<(usize, OwnedFd)>,
+    /// The runtime's process.
+    pub(crate) caller: LiveProcess,
+}
+
+/// What a mount of config.json was opened as.
+pub(crate) type Opened = Vec<(OpenedMount, OwnedFd)>;
+
+/// The whole road for one container. All of its volumes are opened, or none.
+///
+/// # Errors
+/// The refusal, with its decision where one was recorded.
+pub(crate) fn open(
+    daemon: &Arc<Daemon>,
+    asked: Asked,
+    progress: &Progress,
+) -> std::result::Result<Opened, Refusal> {
+    lease::release_if_ended(daemon, &asked.container)?;
+    let evidence = match measure(daemon, &asked) {
+        Ok(evidence) => evidence,
+        Err(problem) => {
+            return Err(record::refused(
+                daemon,
+                &asked.container,
+                "open",
+                Vec::new(),
+                None,
+                problem,
+            ));
+        }
+    };
+    for _ in 0..ATTEMPTS {
+        let facts_version = daemon.state.now().facts_version();
+        let (admitted, decided) = match decide(daemon, &evidence.measurement) {
+            Ok(decided) => decided,
+            Err((decided, problem)) => {
+                return Err(record::refused(
+                    daemon,
+                    &asked.container,
+                    "open",
+                    decided,
+                    Some(evidence.measurement),
+                    problem,
+                ));
+            }
+        };
+        let opened = prepare(daemon, &evidence, &admitted, progress);
+        let committed = opened.and_then(|opened| {
+            Ok((
+                commit(daemon, &asked, &evidence, &admitted, &decided, facts_version)?,
+                opened,
+            ))
+        });
+        match committed {
+            Ok((Committed::Done, opened)) => {
+                lease::watch(daemon, asked.container.clone());
+                info!(container = %asked.container, volumes = opened.len(), "opened");
+                return Ok(opened);
+            }
+            Ok((Committed::FactsChanged, _)) => {}
+            Err(problem) => {
+                return Err(record::refused(
+                    daemon,
+                    &asked.container,
+                    "open",
+                    decided,
+                    Some(evidence.measurement),
+                    problem,
+                ));
+            }
+        }
+    }
+    Err(Problem::busy("grants change faster than a decision can be taken")
+        .remedy("start the container again")
+        .into())
+}
+
+/// What the container is, by the engine that knows it.
+fn measure(daemon: &Daemon, asked: &Asked) -> Result<Evidence> {
+    let sources: Vec<_> = asked
+        .sources
+        .iter()
+        .map(|(index, source)| (*index, source.as_fd()))
+        .collect();
+    let bundle = Bundle {
+        container: &asked.container,
+        config: &asked.config,
+        root: asked.root.as_fd(),
+        sources: &sources,
+    };
+    let placeholders = daemon.placeholders();
+    for engine in &daemon.engines {
+        if let Some(evidence) = engine.measure(&bundle, &|source| placeholders.volume_of(source))? {
+            return Ok(evidence);
+        }
+    }
+    let names: Vec<_> = daemon.engines.iter().map(|engine| engine.name()).collect();
+    let shown = asked.container.short();
+    Err(Problem::denied(format!(
+        "no engine knows the container {shown}, so it cannot be measured"
+    ))
+    .remedy(format!("start it with {}", names.join(" or "))))
+}
+
+/// What was admitted, and the answers to be recorded.
+type Decided = (Vec<Admitted>, Vec<VolumeDecision>);
+
+/// Decides every volume that the container asks for; one refusal refuses all.
+fn decide(
+    daemon: &Daemon,
+    measurement: &Measurement,
+) -> std::result::Result<Decided, (Vec<VolumeDecision>, Problem)> {
+    let known = daemon.state.now();
+    let now = Timestamp::now();
+    let (mut admitted, mut decided, mut refused) = (Vec::new(), Vec::new(), None);
+    for (mount, name) in volumes_asked_for(measurement) {
+        if let Err(problem) = known.volume(name) {
+            refused.get_or_insert(problem);
+            continue;
+        }
+        let verdict = daemon.judge.open(known.facts(), measurement, name, mount, now);
+        decided.push(verdict.decision);
+        match verdict.outcome {
+            Ok(proof) => match free(&known, name, &measurement.container) {
+                Ok(()) => admitted.push(proof),
+                Err(problem) => drop(refused.get_or_insert(problem)),
+            },
+            Err(problem) => drop(refused.get_or_insert(problem)),
+        }
+    }
+    match refused {
+        Some(problem) => Err((decided, problem)),
+        None if admitted.is_empty() => Err((decided, Problem::invalid("the container asks for no volume"))),
+        None => Ok((admitted, decided)),
+    }
+}
+
+fn volumes_asked_for(measurement: &Measurement) -> impl Iterator<Item = (&MeasuredMount, &VolumeName)> {
+    measurement.mounts.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Volume(name) => Some((mount, name)),
+        _ => None,
+    })
+}
+
+/// An exclusive volume has one holder.
+fn free(known: &Snapshot, name: &VolumeName, container: &ContainerId) -> Result<()> {
+    if known.volume(name)?.access == Access::Shared {
+        return Ok(());
+    }
+    match known.holders_of(name).find(|held| held.container != *container) {
+        None => Ok(()),
+        Some(held) => Err(Problem::busy(format!(
+            "{name} is held by container {} (app {})",
+            held.container.short(),
+            held.app
+        ))
+        .remedy("stop that container first, or make the volume with --access shared")),
+    }
+}
+
+/// Opens what was admitted; nobody has it yet.
+fn prepare(
+    daemon: &Daemon,
+    evidence: &Evidence,
+    admitted: &[Admitted],
+    progress: &Progress,
+) -> Result<Opened> {
+    admitted
+        .iter()
+        .map(|proof| open_one(daemon, evidence, proof, progress))
+        .collect()
+}
+
+fn open_one(
+    daemon: &Daemon,
+    evidence: &Evidence,
+    proof: &Admitted,
+    progress: &Progress,
+) -> Result<(OpenedMount, OwnedFd)> {
+    let owner = first_content::ensure(daemon, evidence, proof, progress)?;
+    let volume = daemon.state.now().volume(proof.volume())?.clone();
+    let measurement = &evidence.measurement;
+    let mapping = Mapping::between(owner, &measurement.user, measurement.id_map.as_ref());
+    let data = daemon.store.data(&volume.id)?;
+    let mount = daemon
+        .opener
+        .open(data.as_fd(), &mapping, proof.read_only())
+        .map_err(|problem| problem.context(&volume.name))?;
+    Ok((
+        OpenedMount {
+            mount: proof.mount_index(),
+            read_only: proof.read_only(),
+        },
+        mount.into_fd(),
+    ))
+}
+
+/// Whether the leases are on disk.
+enum Committed {
+    Done,
+    /// Apps or grants are not what the decision was taken from.
+    FactsChanged,
+}
+
+/// Records the decision and the leases, in one commit, and marks the container.
+fn commit(
+    daemon: &Daemon,
+    asked: &Asked,
+    evidence: &Evidence,
+    admitted: &[Admitted],
+    decided: &[VolumeDecision],
+    facts_version: u64,
+) -> Result<Committed> {
+    let measurement = &evidence.measurement;
+    held::mark(daemon, measurement)?;
+    let outcome = daemon.state.change(|known| {
+        if known.facts_version() != facts_version {
+            return Ok((Vec::new(), Committed::FactsChanged));
+        }
+        let mut changes = record::allowed(known, measurement, decided.to_vec());
+        changes.push(Change::Put(Record::Measured(measurement.clone())));
+        for proof in admitted {
+            free(known, proof.volume(), &asked.container)?;
+            let volume = Volume {
+                epoch: known.volume(proof.volume())?.epoch.next(),
+                ..known.volume(proof.volume())?.clone()
+            };
+            let attachment = attachment(daemon, asked, proof, &volume);
+            changes.push(Change::Put(Record::Volume(volume)));
+            changes.push(Change::Put(Record::Lease {
+                mount: proof.mount_index(),
+                attachment,
+            }));
+        }
+        Ok((changes, Committed::Done))
+    });
+    if !matches!(outcome, Ok(Committed::Done))
+        && daemon.state.now().held_by(&asked.container).next().is_none()
+    {
+        if let Err(problem) = held::unmark(daemon, &asked.container) {
+            warn!(container = %asked.container, "{problem}");
+        }
+    }
+    outcome
+}
+
+fn attachment(daemon: &Daemon, asked: &Asked, proof: &Admitted, volume: &Volume) -> Attachment {
+    Attachment {
+        volume: volume.name.clone(),
+        volume_id: volume.id.clone(),
+        container: asked.container.clone(),
+        app: proof.app().clone(),
+        destination: proof.destination().to_owned(),
+        read_only: proof.read_only(),
+        exec: proof.exec(),
+        epoch: volume.epoch,
+        since: Timestamp::now(),
+        process: Process {
+            pid: asked.caller.pid(),
+            started: asked.caller.started(),
+        },
+        runtime_root: asked.runtime_root.clone(),
+        boot: daemon.boot.clone(),
+    }
+}
+
+/// The user of the container, for a volume that the image says nothing about.
+pub(super) fn container_user(measurement: &Measurement) -> Owner {
+    measurement.user.owner
+}
