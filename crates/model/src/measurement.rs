@@ -32,6 +32,9 @@ pub struct Measurement {
     pub namespaces: Namespaces,
     /// What it holds beyond the engine's default set.
     pub privileges: BTreeSet<Privilege>,
+    /// The first process's bounding set, without `CAP_`: what no healthcheck may exceed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub capabilities: BTreeSet<String>,
     /// The user namespace's map, where the container has one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_map: Option<IdMap>,

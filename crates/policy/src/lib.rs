@@ -1,1 +1,29 @@
-//! placeholder
+//! The decision: facts in, verdicts out.
+//!
+//! | room | what |
+//! |---|---|
+//! | `rule` | where a measurement differs from an app's launch rule |
+//! | `facts` | apps and grants, indexed, in memory |
+//! | `judge` | which app a container is, and what it may open: Cedar decides |
+//! | `exec` | whether an added process is the image's own healthcheck |
+//!
+//! Opening a volume takes an [`Admitted`], and only [`Judge::open`] can make one. Everything that is not
+//! allowed is denied: no grant, no app, a policy that fails to evaluate.
+//!
+//! What this crate does not do: I/O, clocks, randomness. The caller says what time it is.
+
+mod cedar;
+mod exec;
+mod facts;
+mod judge;
+mod names;
+mod rule;
+mod shown;
+
+#[cfg(test)]
+mod fixture;
+
+pub use exec::{ExecProcess, is_healthcheck, refuse_reaching};
+pub use facts::Facts;
+pub use judge::{Admitted, Judge, Verdict};
+pub use rule::{Difference, Mismatch, mismatches};

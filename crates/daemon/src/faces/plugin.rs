@@ -105,7 +105,7 @@ fn router(daemon: &Arc<Daemon>) -> Router {
         )
         .route(
             "/VolumeDriver.List",
-            post(async |State(daemon): Shared| answer(beside(&daemon, |d| list(d)).await)),
+            post(async |State(daemon): Shared| answer(beside(&daemon, list).await)),
         )
         .fallback(async || answer(Err(Problem::missing("the volume plugin has no such call"))))
         .layer(DefaultBodyLimit::max(BODY_MAX))

@@ -56,7 +56,7 @@ pub(crate) fn create_app(daemon: &Daemon, new: &App) -> Result<App> {
         ))),
         None => {
             let mut changes = with_tenant(known, new.name.tenant())?;
-            changes.push(Change::Put(Record::App(new.clone())));
+            changes.push(Change::Put(Record::App(Box::new(new.clone()))));
             Ok((changes, new.clone()))
         }
     })

@@ -31,7 +31,7 @@ pub(crate) fn create_volume(daemon: &Daemon, new: &NewVolume, maker: Maker) -> R
             owner: None,
             epoch: Epoch::default(),
         };
-        changes.push(Change::Put(Record::Volume(volume.clone())));
+        changes.push(Change::Put(Record::Volume(Box::new(volume.clone()))));
         Ok((changes, detail(known, &volume)))
     })?;
     daemon.change_placeholders().add(&new.name)?;

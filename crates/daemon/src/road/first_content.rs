@@ -49,10 +49,10 @@ pub(super) fn ensure(
             );
         }
         Ok((
-            vec![Change::Put(Record::Volume(Volume {
+            vec![Change::Put(Record::Volume(Box::new(Volume {
                 owner: Some(owner),
                 ..current.clone()
-            }))],
+            })))],
             (),
         ))
     })?;

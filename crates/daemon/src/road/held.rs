@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::AsFd;
+use tracing::warn;
 
 /// The longest mark, in bytes.
 const LENGTH_MAX: usize = 16 << 20;
@@ -48,6 +49,16 @@ pub(super) fn unmark(daemon: &Daemon, container: &ContainerId) -> Result<()> {
         Err(error) => Err(Problem::unavailable(format!(
             "cannot take the mark of container {container} away: {error}"
         ))),
+    }
+}
+
+/// Takes the mark of a container away that came to hold nothing. One that stays costs its execs a question each.
+pub(super) fn unmark_if_free(daemon: &Daemon, container: &ContainerId) {
+    if daemon.state.now().held_by(container).next().is_some() {
+        return;
+    }
+    if let Err(problem) = unmark(daemon, container) {
+        warn!(%container, "{problem}");
     }
 }
 

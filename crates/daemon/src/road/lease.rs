@@ -107,10 +107,10 @@ fn note_process(daemon: &Daemon, container: &ContainerId, process: Process) -> R
         let moved = |(mount, attachment): (usize, &Attachment)| {
             Change::Put(Record::Lease {
                 mount,
-                attachment: Attachment {
+                attachment: Box::new(Attachment {
                     process,
                     ..attachment.clone()
-                },
+                }),
             })
         };
         Ok((known.held_by(container).map(moved).collect(), ()))

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tracing::{info, warn};
+use tracing::info;
 
 /// How often a decision is taken again because grants changed under it, before that is called a fault.
 const ATTEMPTS: usize = 16;
@@ -251,7 +251,7 @@ fn commit(
             return Ok((Vec::new(), Committed::FactsChanged));
         }
         let mut changes = record::allowed(known, measurement, decided.to_vec());
-        changes.push(Change::Put(Record::Measured(measurement.clone())));
+        changes.push(Change::Put(Record::Measured(Box::new(measurement.clone()))));
         for proof in admitted {
             free(known, proof.volume(), &asked.container)?;
             let volume = Volume {
@@ -259,20 +259,16 @@ fn commit(
                 ..known.volume(proof.volume())?.clone()
             };
             let attachment = attachment(daemon, asked, proof, &volume);
-            changes.push(Change::Put(Record::Volume(volume)));
+            changes.push(Change::Put(Record::Volume(Box::new(volume))));
             changes.push(Change::Put(Record::Lease {
                 mount: proof.mount_index(),
-                attachment,
+                attachment: Box::new(attachment),
             }));
         }
         Ok((changes, Committed::Done))
     });
-    if !matches!(outcome, Ok(Committed::Done))
-        && daemon.state.now().held_by(&asked.container).next().is_none()
-    {
-        if let Err(problem) = held::unmark(daemon, &asked.container) {
-            warn!(container = %asked.container, "{problem}");
-        }
+    if !matches!(outcome, Ok(Committed::Done)) {
+        held::unmark_if_free(daemon, &asked.container);
     }
     outcome
 }

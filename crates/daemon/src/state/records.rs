@@ -22,11 +22,14 @@ use cofferdam_model::{
 #[derive(Debug, Clone)]
 pub(crate) enum Record {
     Tenant(TenantRecord),
-    App(App),
-    Volume(Volume),
+    App(Box<App>),
+    Volume(Box<Volume>),
     Grant(Grant),
-    Lease { mount: usize, attachment: Attachment },
-    Measured(Measurement),
+    Lease {
+        mount: usize,
+        attachment: Box<Attachment>,
+    },
+    Measured(Box<Measurement>),
     Decision(Box<Decision>),
     Removing(VolumeId),
 }
@@ -122,8 +125,8 @@ impl Record {
         let (kind, rest) = key.split_once('/').unwrap_or((key, ""));
         let record = match kind {
             "tenant" => Record::Tenant(serde_json::from_slice(bytes).map_err(wrong)?),
-            "app" => Record::App(serde_json::from_slice(bytes).map_err(wrong)?),
-            "volume" => Record::Volume(serde_json::from_slice(bytes).map_err(wrong)?),
+            "app" => Record::App(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
+            "volume" => Record::Volume(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "grant" => Record::Grant(serde_json::from_slice(bytes).map_err(wrong)?),
             "lease" => {
                 let mount = rest.rsplit_once('/').and_then(|(_, mount)| mount.parse().ok());
@@ -131,10 +134,10 @@ impl Record {
                     mount.ok_or_else(|| Problem::corrupt("a lease without the number of its mount"))?;
                 Record::Lease {
                     mount,
-                    attachment: serde_json::from_slice(bytes).map_err(wrong)?,
+                    attachment: Box::new(serde_json::from_slice(bytes).map_err(wrong)?),
                 }
             }
-            "measured" => Record::Measured(serde_json::from_slice(bytes).map_err(wrong)?),
+            "measured" => Record::Measured(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "decision" => Record::Decision(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "removing" => Record::Removing(VolumeId::try_from(rest.to_owned())?),
             _ => {

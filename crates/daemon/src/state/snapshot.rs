@@ -48,10 +48,10 @@ impl Snapshot {
     fn put(&mut self, record: Record) {
         match record {
             Record::Tenant(tenant) => drop(self.tenants.insert(tenant.name.clone(), tenant)),
-            Record::Volume(volume) => drop(self.volumes.insert(volume.name.clone(), volume)),
+            Record::Volume(volume) => drop(self.volumes.insert(volume.name.clone(), *volume)),
             Record::App(app) => {
                 self.facts_version += 1;
-                self.facts.insert_app(app);
+                self.facts.insert_app(*app);
             }
             Record::Grant(grant) => {
                 self.facts_version += 1;
@@ -61,10 +61,10 @@ impl Snapshot {
                 self.leases
                     .entry(attachment.container.clone())
                     .or_default()
-                    .insert(mount, attachment);
+                    .insert(mount, *attachment);
             }
             Record::Measured(measurement) => {
-                drop(self.measured.insert(measurement.container.clone(), measurement))
+                drop(self.measured.insert(measurement.container.clone(), *measurement))
             }
             Record::Decision(decision) => drop(self.decisions.insert(decision.id.0, *decision)),
             Record::Removing(id) => drop(self.removing.insert(id)),

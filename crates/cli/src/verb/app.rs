@@ -1,0 +1,235 @@
+//! `cofferdam app`: trusted applications and their launch rules.
+
+use crate::{age, context::Context, layout, report::Report, visible};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use cofferdam_model::{
+    App as Record, AppName, Command, LaunchRule, NetworkRule, Owner, Privilege, Problem, Result, TenantName,
+    UserRule, api,
+};
+
+/// The most characters of an argv in a table.
+const ARGV_SHOWN: usize = 40;
+
+/// Make, list and remove applications: what a container must be to open a volume
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  \
+    cofferdam app create payments.postgres --image postgres:16\n  \
+    cofferdam app show payments.postgres")]
+pub(crate) enum App {
+    Create(Create),
+    /// List the applications
+    #[command(after_help = "Examples:\n  cofferdam app ls\n  cofferdam app ls --tenant payments --json")]
+    Ls {
+        /// Only this tenant's
+        #[arg(long, value_name = "TENANT")]
+        tenant: Option<TenantName>,
+    },
+    /// Show one application and what its containers must be
+    #[command(after_help = "Examples:\n  cofferdam app show payments.postgres")]
+    Show {
+        /// The application, as tenant.name
+        app: AppName,
+    },
+    /// Remove an application
+    #[command(after_help = "Examples:\n  cofferdam app rm payments.postgres")]
+    Rm {
+        /// The application, as tenant.name
+        app: AppName,
+    },
+}
+
+/// Make an application: pin an image, and say what its containers may be
+///
+/// The rule is strict: the image's own command, a network of its own, no mounts from outside, no added
+/// privilege. Each option relaxes one point.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    cofferdam app create payments.postgres --image postgres:16\n  \
+    cofferdam app create payments.report --image debian:12 --user 1000:1000 -- /usr/bin/report --daily\n  \
+    cofferdam app create web --image nginx:1.27 --allow-mount /etc/nginx/conf.d --allow cap:NET_ADMIN")]
+pub(crate) struct Create {
+    /// The application, as tenant.name
+    app: AppName,
+    /// An image that the engine has, or the digest of its config (sha256:…). Its digest is pinned now
+    #[arg(long)]
+    image: String,
+    /// The user it must run as; GID is UID's number unless given. Any user where this is left out
+    #[arg(long, value_name = "UID[:GID]", value_parser = parse_user)]
+    user: Option<Owner>,
+    /// The network it may be in: its own, also the host's, or any other container's too
+    #[arg(long, default_value = "own", value_parser = network_parser())]
+    network: NetworkRule,
+    /// A destination at which a mount from outside is allowed; can be given again
+    #[arg(long, value_name = "DEST", value_parser = parse_destination)]
+    allow_mount: Vec<String>,
+    /// A privilege that is allowed, such as cap:NET_ADMIN, device:/dev/fuse or namespace:ipc; can be given again
+    #[arg(long, value_name = "PRIVILEGE")]
+    allow: Vec<Privilege>,
+    /// The whole argv it must run with, the program first. The image's own where this is left out
+    #[arg(last = true)]
+    argv: Vec<String>,
+}
+
+fn network_parser() -> impl TypedValueParser<Value = NetworkRule> {
+    PossibleValuesParser::new(["own", "host", "any"]).map(|word| match word.as_str() {
+        "host" => NetworkRule::Host,
+        "any" => NetworkRule::Any,
+        _ => NetworkRule::Own,
+    })
+}
+
+fn parse_user(text: &str) -> Result<Owner> {
+    let wrong = || {
+        let shown: String = text.chars().take(40).collect();
+        Problem::invalid(format!("{shown:?} is not a user"))
+            .remedy("write numbers, UID or UID:GID, such as 999:999")
+    };
+    let number = |digits: &str| match digits.bytes().all(|b| b.is_ascii_digit()) {
+        true => digits.parse::<u32>().map_err(|_| wrong()),
+        false => Err(wrong()),
+    };
+    let (uid, gid) = text.split_once(':').unwrap_or((text, text));
+    Ok(Owner {
+        uid: number(uid)?,
+        gid: number(gid)?,
+    })
+}
+
+fn parse_destination(text: &str) -> Result<String> {
+    if text.starts_with('/') && !text.split('/').any(|part| part == "..") {
+        return Ok(text.to_owned());
+    }
+    let shown: String = text.chars().take(80).collect();
+    Err(
+        Problem::invalid(format!("{shown:?} is not a place in a container"))
+            .remedy("write a path from /, without .."),
+    )
+}
+
+impl App {
+    pub(crate) fn run(&self, context: &Context) -> Result<Report> {
+        match self {
+            App::Create(create) => create.run(context),
+            App::Ls { tenant } => list(tenant.as_ref(), context),
+            App::Show { app } => show(app, context),
+            App::Rm { app } => remove(app, context),
+        }
+    }
+}
+
+fn path(name: &AppName) -> String {
+    format!("/v1/apps/{name}")
+}
+
+impl Create {
+    fn run(&self, context: &Context) -> Result<Report> {
+        let before: Option<Record> = context.before(&path(&self.app))?;
+        let app: Record = context.daemon.post("/v1/apps", &self.body())?;
+        context.answer(&app, || {
+            let pinned = format!("{} is {} at {}", app.name, app.image_reference, app.rule.image);
+            match before {
+                Some(_) => Report::default().line(format_args!("{pinned} (exists already, unchanged)")),
+                None => Report::default().line(pinned),
+            }
+        })
+    }
+
+    fn body(&self) -> api::NewApp {
+        api::NewApp {
+            name: self.app.clone(),
+            image: self.image.clone(),
+            command: match self.argv.as_slice() {
+                [] => Command::Image,
+                argv => Command::Exactly(argv.to_vec()),
+            },
+            user: self.user.map_or(UserRule::Any, UserRule::Exactly),
+            network: self.network,
+            mounts: self.allow_mount.iter().cloned().collect(),
+            allow: self.allow.iter().cloned().collect(),
+        }
+    }
+}
+
+fn list(tenant: Option<&TenantName>, context: &Context) -> Result<Report> {
+    let mut apps: Vec<Record> = context.daemon.get("/v1/apps")?;
+    apps.retain(|app| tenant.is_none_or(|tenant| app.name.tenant() == tenant));
+    context.answer(&apps, || match (apps.as_slice(), tenant) {
+        ([], None) => {
+            Report::default().note("no apps yet; make one with: cofferdam app create APP --image IMAGE")
+        }
+        ([], Some(tenant)) => Report::default().note(format_args!(
+            "{tenant} has no apps; make one with: cofferdam app create {tenant}.NAME --image IMAGE"
+        )),
+        (apps, _) => {
+            let rows = apps.iter().map(|app| row(app, context)).collect();
+            let header = ["APP", "IMAGE", "DIGEST", "COMMAND", "USER", "CREATED"];
+            Report::default().block(layout::table(header, rows, context.bold))
+        }
+    })
+}
+
+fn row(app: &Record, context: &Context) -> [String; 6] {
+    [
+        app.name.to_string(),
+        app.image_reference.clone(),
+        app.rule.image.short(),
+        layout::cut(&command(&app.rule), ARGV_SHOWN),
+        user(&app.rule),
+        age::relative(app.created, context.now),
+    ]
+}
+
+fn show(name: &AppName, context: &Context) -> Result<Report> {
+    let app: Record = context.daemon.get(&path(name))?;
+    context.answer(&app, || {
+        let rule = &app.rule;
+        let network = match rule.network {
+            NetworkRule::Own => "its own",
+            NetworkRule::Host => "its own or the host's",
+            NetworkRule::Any => "any",
+        };
+        Report::default().block(layout::facts(&[
+            ("app", app.name.to_string()),
+            ("image", app.image_reference.clone()),
+            ("digest", rule.image.to_string()),
+            ("command", command(rule)),
+            ("user", user(rule)),
+            ("network", network.to_owned()),
+            ("mounts from outside", listed(rule.mounts.iter())),
+            ("added privileges", listed(rule.allow.iter())),
+            ("created", age::full(app.created, context.now)),
+        ]))
+    })
+}
+
+fn remove(name: &AppName, context: &Context) -> Result<Report> {
+    let app: Record = context.daemon.delete(&path(name))?;
+    context.answer(&app, || {
+        Report::default().line(format_args!("{} removed", app.name))
+    })
+}
+
+fn command(rule: &LaunchRule) -> String {
+    match &rule.command {
+        Command::Image => "the image's own".to_owned(),
+        Command::Exactly(argv) => visible::argv(argv),
+    }
+}
+
+fn user(rule: &LaunchRule) -> String {
+    match rule.user {
+        UserRule::Any => "any".to_owned(),
+        UserRule::Exactly(owner) => owner.to_string(),
+    }
+}
+
+fn listed<T: ToString>(items: impl Iterator<Item = T>) -> String {
+    let items: Vec<String> = items.map(|item| item.to_string()).collect();
+    match items.as_slice() {
+        [] => "none".to_owned(),
+        items => items.join(", "),
+    }
+}

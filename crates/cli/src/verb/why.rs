@@ -1,0 +1,215 @@
+//! `cofferdam why`: what was decided, on what grounds, and what would change it.
+
+use crate::{
+    age,
+    context::Context,
+    exit, layout,
+    remedy::{self, Remedy},
+    report::Report,
+    verb::volume,
+    visible,
+};
+use clap::Args;
+use cofferdam_model::{
+    DecisionId, Grant, MeasuredMount, Measurement, MountKind, Namespace, Namespaces, Result,
+    api::{Decision, VolumeDecision, VolumeDetail},
+};
+
+/// Show why a container was let in or refused
+///
+/// Without an id, the last decisions are listed, newest first. With an id: what was asked, every reason,
+/// what the container was found to be, and the command that would allow it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cofferdam why\n  cofferdam why 7f3a\n  cofferdam why 7f3a --json")]
+pub(crate) struct Why {
+    /// The id in the error that the engine printed
+    id: Option<DecisionId>,
+}
+
+impl Why {
+    pub(crate) fn run(&self, context: &Context) -> Result<Report> {
+        match self.id {
+            Some(id) => one(id, context),
+            None => list(context),
+        }
+    }
+}
+
+fn list(context: &Context) -> Result<Report> {
+    let decisions: Vec<Decision> = context.daemon.get("/v1/decisions")?;
+    context.answer(&decisions, || {
+        if decisions.is_empty() {
+            return Report::default().note("no decisions yet; start a container with a volume");
+        }
+        let rows = decisions.iter().map(|decision| {
+            let asked_for = decision.volumes.iter().map(|asked| asked.volume.to_string());
+            [
+                decision.id.to_string(),
+                age::relative(decision.at, context.now),
+                decision.container.short().to_owned(),
+                decision.verb.clone(),
+                asked_for.collect::<Vec<_>>().join(", "),
+                if decision.refused.is_some() {
+                    "refused"
+                } else {
+                    "allowed"
+                }
+                .to_owned(),
+            ]
+        });
+        let header = ["ID", "WHEN", "CONTAINER", "ASKED", "VOLUMES", "ANSWER"];
+        Report::default().block(layout::table(header, rows.collect(), context.bold))
+    })
+}
+
+fn one(id: DecisionId, context: &Context) -> Result<Report> {
+    let decision: Decision = context.daemon.get(&format!("/v1/decisions/{id}"))?;
+    let grants = if context.json {
+        Vec::new()
+    } else {
+        grants(&decision, context)?
+    };
+    context.answer(&decision, || {
+        let report = headline(&decision, context);
+        let report = decision.volumes.iter().fold(report, judged);
+        let report = match &decision.measurement {
+            Some(found) => report
+                .line("")
+                .line("The container was found to be:")
+                .block(measured(found)),
+            None => report.line("").line("The container could not be measured."),
+        };
+        way_out(report, remedy::of(&decision, &grants))
+    })
+}
+
+/// The grants that the refused volumes have now, so that what is proposed widens nothing else.
+fn grants(decision: &Decision, context: &Context) -> Result<Vec<Grant>> {
+    let mut grants = Vec::new();
+    for asked in decision.volumes.iter().filter(|asked| !asked.allowed) {
+        let detail: Option<VolumeDetail> = context.daemon.find(&volume::path(&asked.volume))?;
+        grants.extend(detail.into_iter().flat_map(|detail| detail.grants));
+    }
+    Ok(grants)
+}
+
+fn headline(decision: &Decision, context: &Context) -> Report {
+    let answer = match &decision.refused {
+        Some(problem) => format!("refused: {}", problem.message),
+        None => "allowed".to_owned(),
+    };
+    Report::default().block(layout::facts(&[
+        ("decision", decision.id.to_string()),
+        ("taken", age::full(decision.at, context.now)),
+        ("container", decision.container.to_string()),
+        ("asked", decision.verb.clone()),
+        ("answer", answer),
+    ]))
+}
+
+fn judged(report: Report, asked: &VolumeDecision) -> Report {
+    let answer = match (asked.allowed, asked.read_only) {
+        (true, false) => "allowed",
+        (true, true) => "allowed, read-only",
+        (false, _) => "refused",
+    };
+    let app = asked
+        .app
+        .as_ref()
+        .map_or_else(|| "; no app matches".to_owned(), |app| format!(" as {app}"));
+    let report = report
+        .line("")
+        .line(format_args!("{}: {answer}{app}", asked.volume));
+    asked
+        .reasons
+        .iter()
+        .fold(report, |report, reason| report.line(format_args!("  - {reason}")))
+}
+
+fn measured(found: &Measurement) -> layout::Block {
+    let user = &found.user;
+    let groups = match user.groups.as_slice() {
+        [] => String::new(),
+        groups => format!(
+            ", groups {}",
+            groups.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+        ),
+    };
+    let mut facts = vec![
+        ("  image", found.image.config.to_string()),
+        ("  layers", found.image.chain.to_string()),
+        ("  argv", visible::argv(&found.argv)),
+        ("  image's argv", visible::argv(&found.image_command)),
+        ("  directory", found.cwd.clone()),
+        ("  user", format!("{}{groups}", user.owner)),
+        ("  namespaces", namespaces(&found.namespaces)),
+        ("  privileges", privileges(found)),
+    ];
+    facts.extend(
+        found
+            .mounts
+            .iter()
+            .filter_map(|mount| brought_in(mount).map(|text| ("  mount", text))),
+    );
+    layout::facts(&facts)
+}
+
+fn namespaces(found: &Namespaces) -> String {
+    let shared: Vec<String> = [
+        ("pid", found.pid),
+        ("mount", found.mount),
+        ("ipc", found.ipc),
+        ("network", found.network),
+        ("uts", found.uts),
+        ("cgroup", found.cgroup),
+        ("user", found.user),
+    ]
+    .into_iter()
+    .filter(|(name, namespace)| match namespace {
+        Namespace::Own => false,
+        // Engines give a container a user namespace of its own only where they are told to.
+        Namespace::Host => *name != "user",
+        Namespace::Foreign => true,
+    })
+    .map(|(name, namespace)| format!("{name} {}", namespace.word()))
+    .collect();
+    match shared.as_slice() {
+        [] => "its own".to_owned(),
+        shared => format!("{}; the others its own", shared.join(", ")),
+    }
+}
+
+fn privileges(found: &Measurement) -> String {
+    let added: Vec<String> = found.privileges.iter().map(ToString::to_string).collect();
+    match added.as_slice() {
+        [] => "none added".to_owned(),
+        added => added.join(", "),
+    }
+}
+
+/// A mount that brings something in, as text; the kernel's and the engine's own say nothing about a container.
+fn brought_in(mount: &MeasuredMount) -> Option<String> {
+    let source = match &mount.kind {
+        MountKind::Kernel(_) | MountKind::Engine => return None,
+        MountKind::Volume(volume) => format!("volume {volume}"),
+        MountKind::Outside(source) => format!("{source} from outside"),
+    };
+    let mode = if mount.read_only { ", read-only" } else { "" };
+    Some(format!("{} is {source}{mode}", mount.destination))
+}
+
+fn way_out(report: Report, remedy: Remedy) -> Report {
+    match remedy {
+        Remedy::None => report,
+        Remedy::Told(step) => report.line("").line(exit::step(&step)),
+        Remedy::Never(reason) => report
+            .line("")
+            .line(format_args!("No command can allow this: {reason}.")),
+        Remedy::Commands(commands) => commands.iter().fold(
+            report
+                .line("")
+                .line("If this container is meant to have it, allow it with:"),
+            |report, command| report.line(format_args!("  {command}")),
+        ),
+    }
+}

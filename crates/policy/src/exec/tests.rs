@@ -1,0 +1,123 @@
+//! What passes for a healthcheck, and what only looks like one.
+
+use super::*;
+use crate::fixture::measurement;
+use cofferdam_model::ErrorKind;
+
+/// The healthcheck of the fixture's container, as an engine describes it.
+const HEALTHCHECK: &str = r#"{
+    "terminal": false,
+    "user": {"uid": 999, "gid": 999, "additionalGids": [999]},
+    "args": ["/bin/sh", "-c", "pg_isready"],
+    "env": ["PGDATA=/var/lib/postgresql/data", "PATH=/usr/bin"],
+    "cwd": "/",
+    "capabilities": {"bounding": ["CAP_CHOWN", "CAP_KILL"], "effective": null},
+    "noNewPrivileges": false
+}"#;
+
+fn passes(json: &str) -> bool {
+    is_healthcheck(&measurement(), &ExecProcess::parse(json.as_bytes()).unwrap())
+}
+
+#[test]
+fn the_images_own_healthcheck_passes() {
+    assert!(passes(HEALTHCHECK));
+    assert!(passes(&HEALTHCHECK.replace("\"capabilities\"", "\"x\"")));
+}
+
+#[test]
+fn what_only_looks_like_it_does_not() {
+    let changes = [
+        ("pg_isready", "cat /data/secret"),
+        (r#", "pg_isready""#, ""),
+        (r#""pg_isready""#, r#""pg_isready", "x""#),
+        ("PATH=/usr/bin", "PATH=/tmp"),
+        (r#""PATH=/usr/bin""#, r#""PATH=/usr/bin", "LD_PRELOAD=/tmp/x.so""#),
+        (r#", "PATH=/usr/bin""#, ""),
+        (r#""cwd": "/""#, r#""cwd": "/tmp""#),
+        (r#""uid": 999"#, r#""uid": 0"#),
+        (r#""gid": 999"#, r#""gid": 0"#),
+        ("[999]", "[999, 0]"),
+        ("[999]", "[]"),
+        (r#""terminal": false"#, r#""terminal": true"#),
+        (r#""CAP_KILL""#, r#""CAP_KILL", "CAP_SYS_PTRACE""#),
+        (r#""effective": null"#, r#""ambient": ["CAP_SYS_ADMIN"]"#),
+    ];
+    for (old, new) in changes {
+        let json = HEALTHCHECK.replacen(old, new, 1);
+        assert_ne!(json, HEALTHCHECK, "{old} is not there to be changed");
+        assert!(!passes(&json), "{new} passes for the healthcheck");
+    }
+}
+
+#[test]
+fn without_a_healthcheck_nothing_is_one() {
+    let process = ExecProcess::parse(HEALTHCHECK.as_bytes()).unwrap();
+    for none in [None, Some(Vec::new())] {
+        let mut measurement = measurement();
+        measurement.healthcheck = none;
+        assert!(!is_healthcheck(&measurement, &process));
+        let empty = ExecProcess {
+            args: Vec::new(),
+            ..process.clone()
+        };
+        assert!(!is_healthcheck(&measurement, &empty));
+    }
+}
+
+#[test]
+fn what_go_would_read_differently_is_refused() {
+    let second_keys = [
+        r#""ARGS": ["sh"]"#,
+        r#""Args": ["sh"]"#,
+        "\"arg\u{17f}\": [\"sh\"]",
+        r#""args": ["sh"]"#,
+        r#""User": {"uid": 0, "gid": 0}"#,
+        r#""Terminal": true"#,
+        r#""Capabilities": {"bounding": ["CAP_SYS_ADMIN"]}"#,
+    ];
+    for second in second_keys {
+        let json = HEALTHCHECK.replacen('{', &format!("{{{second},"), 1);
+        let problem = ExecProcess::parse(json.as_bytes()).expect_err(second);
+        assert_eq!(problem.kind, ErrorKind::Invalid);
+    }
+    for (old, new) in [
+        ("\"gid\": 999", "\"gid\": 999, \"UID\": 0"),
+        ("\"gid\": 999", "\"gid\": 999, \"gid\": 0"),
+    ] {
+        assert!(
+            ExecProcess::parse(HEALTHCHECK.replacen(old, new, 1).as_bytes()).is_err(),
+            "{new}"
+        );
+    }
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let huge = format!(r#"{{"args":["{}"]}}"#, "x".repeat(LONGEST));
+    let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    for json in [
+        "",
+        "null",
+        "[]",
+        "{}",
+        r#"{"args":[1],"cwd":"/","user":{"uid":0,"gid":0}}"#,
+        &huge,
+        &deep,
+        r#"{"args":["a"],"cwd":"/","user":{"uid":-1,"gid":0}}"#,
+        r#"{"args":["a"],"cwd":"/"}"#,
+    ] {
+        let problem = ExecProcess::parse(json.as_bytes()).unwrap_err();
+        assert_eq!(problem.kind, ErrorKind::Invalid);
+    }
+}
+
+#[test]
+fn privileged_processes_are_refused() {
+    let mut process = ExecProcess::parse(HEALTHCHECK.as_bytes()).unwrap();
+    refuse_reaching(&process).unwrap();
+    process.capabilities.insert("SYS_ADMIN".into());
+    let problem = refuse_reaching(&process).unwrap_err();
+    assert_eq!(problem.kind, ErrorKind::Denied);
+    assert!(problem.message.contains("cap:SYS_ADMIN"), "{problem}");
+}

@@ -1,0 +1,155 @@
+//! Why nobody was let in, in the words of its user, with what would have let it in.
+//!
+//! Only remedies that help are given: none against a guard rail or a policy, and none that would have an
+//! operator grant a volume to a container whose launch was tampered with.
+
+use crate::{
+    cedar::Asked,
+    facts::{Facts, Right},
+    rule::{Mismatch, mismatches},
+};
+use cofferdam_model::{App, AppName, Grant, Problem};
+
+/// How many apps are compared with the measurement only to explain a denial.
+const EXPLAINED: usize = 3;
+
+/// How many apps of the same image are looked at for one that the measurement proves without a grant.
+const PROVED: usize = 16;
+
+/// How many mismatches an error names; the decision's record has all.
+const NAMED: usize = 3;
+
+/// Why nobody was let in.
+#[derive(Debug)]
+pub(super) enum Denial<'a> {
+    /// Guard rails, with their reasons.
+    Rails(Vec<String>),
+    /// The measurement proves an app with a grant, and the policies say no.
+    Refused {
+        app: &'a App,
+        right: Right,
+        reasons: Vec<String>,
+    },
+    /// The measurement proves an app that has no grant here.
+    Ungranted(&'a App),
+    /// The measurement proves no app; this is the closest.
+    Mismatched(Vec<Mismatch>),
+    /// There is nobody who may open it.
+    NoGrant,
+    /// There was no decision.
+    Failed(Problem),
+}
+
+/// The closest thing to an app that may open the volume, where no app was proved.
+pub(super) fn nobody<'a>(facts: &'a Facts, asked: &Asked<'_>, closest: Option<Vec<Mismatch>>) -> Denial<'a> {
+    let differs = |app: &App| mismatches(&app.rule, &app.name, asked.measurement);
+    let proved = facts
+        .apps_of_image(&asked.measurement.image.config)
+        .filter(|app| facts.right(asked.volume, &app.name).is_none())
+        .take(PROVED)
+        .find(|app| differs(app).is_empty());
+    if let Some(app) = proved {
+        return Denial::Ungranted(app);
+    }
+    let other_images = || {
+        facts
+            .rights_on(asked.volume)
+            .filter_map(|(name, _)| facts.app(name))
+            .take(EXPLAINED)
+            .map(differs)
+            .min_by_key(Vec::len)
+    };
+    match closest.or_else(other_images) {
+        Some(mismatches) => Denial::Mismatched(mismatches),
+        None => Denial::NoGrant,
+    }
+}
+
+impl Denial<'_> {
+    /// The app that was proved.
+    pub(super) fn app(&self) -> Option<&AppName> {
+        match self {
+            Denial::Refused { app, .. } | Denial::Ungranted(app) => Some(&app.name),
+            Denial::Rails(_) | Denial::Mismatched(_) | Denial::NoGrant | Denial::Failed(_) => None,
+        }
+    }
+
+    /// Every reason, for the record.
+    pub(super) fn reasons(&self, asked: &Asked<'_>) -> Vec<String> {
+        match self {
+            Denial::Rails(reasons) => reasons.clone(),
+            Denial::Refused { reasons, .. } if !reasons.is_empty() => reasons.clone(),
+            Denial::Mismatched(mismatches) => mismatches.iter().map(Mismatch::to_string).collect(),
+            Denial::Refused { .. } | Denial::Ungranted(_) | Denial::NoGrant | Denial::Failed(_) => {
+                vec![self.problem(asked).message]
+            }
+        }
+    }
+
+    /// The refusal, as its user reads it.
+    pub(super) fn problem(&self, asked: &Asked<'_>) -> Problem {
+        let volume = asked.volume;
+        let closed = |why: &str| Problem::denied(format!("{volume} is not open to this container: {why}"));
+        match self {
+            Denial::Rails(reasons) => closed(&first(reasons)),
+            Denial::Refused { app, right, reasons } => {
+                expired(asked, &app.name, *right).unwrap_or_else(|| match reasons.is_empty() {
+                    true => closed("no policy allows it"),
+                    false => closed(&first(reasons)),
+                })
+            }
+            Denial::Ungranted(app) => {
+                let app = &app.name;
+                let flag = if asked.read_only { " --read-only" } else { "" };
+                Problem::denied(format!("this container is {app}, which has no grant on {volume}"))
+                    .remedy(format!("cofferdam grant {volume} {app}{flag}"))
+            }
+            Denial::Mismatched(mismatches) => {
+                let all: Vec<String> = mismatches.iter().map(Mismatch::to_string).collect();
+                closed(&first(&all))
+            }
+            Denial::NoGrant => Problem::denied(format!("no app has a grant on {volume}"))
+                .remedy(format!("cofferdam grant {volume} APP")),
+            Denial::Failed(problem) => problem.clone(),
+        }
+    }
+}
+
+/// The refusal of a grant that has ended, if it has.
+pub(super) fn expired(asked: &Asked<'_>, app: &AppName, right: Right) -> Option<Problem> {
+    let volume = asked.volume;
+    let until = right
+        .until
+        .filter(|until| until.as_second() <= asked.now.as_second())?;
+    let renewed = Right { until: None, ..right };
+    let command = grant_command(&renewed.grant(volume, app));
+    Some(
+        Problem::denied(format!("the grant of {app} on {volume} ended at {until}"))
+            .remedy(format!("{command} --until TIME")),
+    )
+}
+
+/// The command that makes this grant. A grant replaces the one before it, so every part of it is named.
+pub(super) fn grant_command(grant: &Grant) -> String {
+    let mut command = format!("cofferdam grant {} {}", grant.volume, grant.app);
+    if !grant.write {
+        command.push_str(" --read-only");
+    }
+    if grant.exec {
+        command.push_str(" --exec");
+    }
+    if let Some(until) = grant.until {
+        command.push_str(&format!(" --until {until}"));
+    }
+    command
+}
+
+/// The first few reasons, and how many more there are.
+pub(super) fn first(reasons: &[String]) -> String {
+    let named: Vec<&str> = reasons.iter().take(NAMED).map(String::as_str).collect();
+    let named = named.join("; ");
+    match reasons.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }
+}

@@ -1,0 +1,224 @@
+//! Where a measurement differs from an app's launch rule.
+//!
+//! Strict by default: the image's own command, no mount from outside, no privilege beyond the engine's
+//! default, namespaces of its own. Each relaxation is named in the rule. Every difference is told, not only the
+//! first, so that a launch can be put right in one go.
+//!
+//! What this does not do: decide. A rule that matches proves who the container is, not what it may open.
+
+use crate::shown;
+use cofferdam_model::{
+    AppName, Command, LaunchRule, Measurement, MountKind, Namespace, NetworkRule, Owner, Privilege, Sha256,
+    UserRule,
+};
+use std::fmt;
+
+/// One point in which a measurement is not what an app's rule asks for. Reads as a fragment of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The app whose rule it is.
+    pub app: AppName,
+    /// The point.
+    pub difference: Difference,
+}
+
+/// What differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// Another image.
+    Image {
+        /// What the container's root filesystem is made of.
+        found: Sha256,
+        /// What the rule has.
+        wanted: Sha256,
+    },
+    /// Another command than the image's own.
+    NotTheImagesCommand {
+        /// What the container runs.
+        found: Vec<String>,
+        /// What the image says.
+        image: Vec<String>,
+    },
+    /// Another command than the one in the rule.
+    NotTheRulesCommand {
+        /// What the container runs.
+        found: Vec<String>,
+        /// What the rule says.
+        wanted: Vec<String>,
+    },
+    /// Another user.
+    User {
+        /// Who it runs as.
+        found: Owner,
+        /// Who the rule says.
+        wanted: Owner,
+    },
+    /// A mount from outside where the rule names none.
+    OutsideMount {
+        /// Where the container sees it.
+        destination: String,
+    },
+    /// A privilege that the rule does not name.
+    Privilege(Privilege),
+    /// A privilege that no rule can allow.
+    WayOut(Privilege),
+    /// A namespace that is not the container's own.
+    Namespace {
+        /// Which kind: `network`, `pid`, `mount`, `user`.
+        kind: &'static str,
+        /// Whose it is.
+        found: Namespace,
+    },
+}
+
+/// Every point in which the measurement is not what the rule asks for. None at all proves the app.
+pub fn mismatches(rule: &LaunchRule, app: &AppName, measurement: &Measurement) -> Vec<Mismatch> {
+    let differences = image(rule, measurement)
+        .into_iter()
+        .chain(command(rule, measurement))
+        .chain(user(rule, measurement))
+        .chain(mounts(rule, measurement))
+        .chain(privileges(rule, measurement))
+        .chain(namespaces(rule, measurement));
+    differences
+        .map(|difference| Mismatch {
+            app: app.clone(),
+            difference,
+        })
+        .collect()
+}
+
+fn image(rule: &LaunchRule, measurement: &Measurement) -> Option<Difference> {
+    let found = measurement.image.config;
+    (found != rule.image).then_some(Difference::Image {
+        found,
+        wanted: rule.image,
+    })
+}
+
+fn command(rule: &LaunchRule, measurement: &Measurement) -> Option<Difference> {
+    let found = || measurement.argv.clone();
+    match &rule.command {
+        Command::Image if measurement.argv != measurement.image_command => {
+            Some(Difference::NotTheImagesCommand {
+                found: found(),
+                image: measurement.image_command.clone(),
+            })
+        }
+        Command::Exactly(wanted) if measurement.argv != *wanted => Some(Difference::NotTheRulesCommand {
+            found: found(),
+            wanted: wanted.clone(),
+        }),
+        Command::Image | Command::Exactly(_) => None,
+    }
+}
+
+fn user(rule: &LaunchRule, measurement: &Measurement) -> Option<Difference> {
+    let found = measurement.user.owner;
+    match rule.user {
+        UserRule::Exactly(wanted) if found != wanted => Some(Difference::User { found, wanted }),
+        UserRule::Any | UserRule::Exactly(_) => None,
+    }
+}
+
+fn mounts(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Item = Difference> {
+    measurement
+        .mounts
+        .iter()
+        .filter(|mount| match mount.kind {
+            // A volume is judged by its own grant.
+            MountKind::Kernel(_) | MountKind::Engine | MountKind::Volume(_) => false,
+            MountKind::Outside(_) => !rule.mounts.contains(&mount.destination),
+        })
+        .map(|mount| Difference::OutsideMount {
+            destination: mount.destination.clone(),
+        })
+}
+
+fn privileges(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Item = Difference> {
+    measurement.privileges.iter().filter_map(|privilege| {
+        if privilege.reaches_out() {
+            Some(Difference::WayOut(privilege.clone()))
+        } else if rule.allow.contains(privilege) {
+            None
+        } else {
+            Some(Difference::Privilege(privilege.clone()))
+        }
+    })
+}
+
+/// The ipc, uts and cgroup namespaces are among the privileges. The host's user namespace is where containers
+/// live by default.
+fn namespaces(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Item = Difference> {
+    let found = measurement.namespaces;
+    let network_fits = match rule.network {
+        NetworkRule::Own => found.network == Namespace::Own,
+        NetworkRule::Host => found.network != Namespace::Foreign,
+        NetworkRule::Any => true,
+    };
+    [
+        ("network", found.network, network_fits),
+        ("pid", found.pid, found.pid == Namespace::Own),
+        ("mount", found.mount, found.mount == Namespace::Own),
+        ("user", found.user, found.user != Namespace::Foreign),
+    ]
+    .into_iter()
+    .filter(|(_, _, fits)| !fits)
+    .map(|(kind, found, _)| Difference::Namespace { kind, found })
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let app = &self.app;
+        match &self.difference {
+            Difference::Image { found, wanted } => write!(
+                f,
+                "image differs from app {app} (found sha256:{}…, the rule has sha256:{}…)",
+                found.short(),
+                wanted.short()
+            ),
+            Difference::NotTheImagesCommand { found, image } => write!(
+                f,
+                "argv differs from app {app} (found {}, the image's own is {})",
+                shown::list(found),
+                shown::list(image)
+            ),
+            Difference::NotTheRulesCommand { found, wanted } => write!(
+                f,
+                "argv differs from app {app} (found {}, the rule has {})",
+                shown::list(found),
+                shown::list(wanted)
+            ),
+            Difference::User { found, wanted } => write!(f, "user is {found}, app {app} wants {wanted}"),
+            Difference::OutsideMount { destination } => write!(
+                f,
+                "a mount from outside at {} is not in the rule of app {app}",
+                shown::text(destination)
+            ),
+            Difference::Privilege(privilege) => write!(
+                f,
+                "privilege {} is not in the rule of app {app}",
+                shown::text(&privilege.to_string())
+            ),
+            Difference::WayOut(privilege) => write!(
+                f,
+                "privilege {} reaches out of the container, which no rule can allow",
+                shown::text(&privilege.to_string())
+            ),
+            Difference::Namespace { kind, found } => {
+                let whose = match found {
+                    Namespace::Own => "has its own",
+                    Namespace::Host => "shares the host's",
+                    Namespace::Foreign => "joins another container's",
+                };
+                write!(
+                    f,
+                    "{whose} {kind} namespace, which is not in the rule of app {app}"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
