@@ -1,1 +1,65 @@
-//! placeholder
+//! What a container is about to run, as found, not as claimed.
+//!
+//! A measurement is read from the engine's own state on disk and from the bundle, and every fact is checked against the
+//! next one: the container names an image, the image's config is hashed again, its layers are folded to a chain,
+//! and the chain is compared with the filesystem that is really mounted.
+//!
+//! | room | subject |
+//! |---|---|
+//! | `docker` | Docker's state on disk (classic image store, overlay2) |
+//! | `config` | the bundle's config.json, as far as it matters |
+//! | `strict_json` | documents that two readers could read differently are refused |
+//! | `mounts`, `namespaces`, `privileges` | what config.json asks for, judged against an engine's ordinary container |
+//!
+//! What this crate does not do: ask an engine's API (it holds the container's lock while it starts it), decide, write.
+
+mod config;
+mod docker;
+mod mounts;
+mod namespaces;
+mod privileges;
+mod state_tree;
+mod strict_json;
+
+pub use docker::Docker;
+
+use cofferdam_model::{ContainerId, Measurement, Result, VolumeName};
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// One container that is about to be created, by descriptors and bytes that nobody can exchange any more.
+pub struct Bundle<'a> {
+    /// Its id, as the engine gave it.
+    pub container: &'a ContainerId,
+    /// config.json, byte for byte as it will be run, but for the sources of opened mounts.
+    pub config: &'a [u8],
+    /// Its root filesystem (`O_PATH`).
+    pub root: BorrowedFd<'a>,
+    /// For bind mounts: the mount's index in config.json, and its source (`O_PATH`).
+    pub sources: &'a [(usize, BorrowedFd<'a>)],
+}
+
+/// Says which volume's placeholder a source is, by device and inode; none where it lies elsewhere. An error where it
+/// lies among the placeholders and is none.
+pub type Placeholders<'a> = dyn Fn(BorrowedFd<'_>) -> Result<Option<VolumeName>> + 'a;
+
+/// A measurement, and what was found on the way that opening needs.
+#[derive(Debug)]
+pub struct Evidence {
+    /// The facts.
+    pub measurement: Measurement,
+    /// The image's layers, uppermost first (`O_PATH`).
+    pub layers: Vec<OwnedFd>,
+}
+
+/// One engine: how its containers are measured.
+pub trait Engine: Send + Sync {
+    /// The engine's name, as a person would say it.
+    fn name(&self) -> &'static str;
+
+    /// Measures a container; none where this engine does not know it.
+    ///
+    /// # Errors
+    /// `corrupt` or `denied` where two facts do not fit each other, `invalid` where a document cannot be read,
+    /// `unavailable` where the engine keeps its state in a way that is not understood.
+    fn measure(&self, bundle: &Bundle<'_>, placeholders: &Placeholders<'_>) -> Result<Option<Evidence>>;
+}

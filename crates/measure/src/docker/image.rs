@@ -1,0 +1,141 @@
+//! `imagedb/content/sha256/<digest>`: the image's config (OCI image-spec, "Image Configuration").
+
+use crate::state_tree::StateTree;
+use cofferdam_model::{Problem, Result, Sha256};
+use serde::Deserialize;
+use sha2::{Digest, Sha256 as Hasher};
+
+/// The longest image config, in bytes.
+const LENGTH_MAX: usize = 8 << 20;
+
+/// An image, by content.
+#[derive(Debug)]
+pub(super) struct Image {
+    /// The digest of its config.
+    pub(super) digest: Sha256,
+    /// The digest of each layer's uncompressed content, lowest first.
+    pub(super) diff_ids: Vec<Sha256>,
+    /// Entrypoint and command.
+    pub(super) command: Vec<String>,
+    /// The healthcheck, as the argv that Docker execs.
+    pub(super) healthcheck: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct ImageConfig {
+    #[serde(default)]
+    config: Option<Execution>,
+    rootfs: RootFs,
+}
+
+#[derive(Default, Deserialize)]
+struct Execution {
+    #[serde(rename = "Entrypoint", default)]
+    entrypoint: Option<Vec<String>>,
+    #[serde(rename = "Cmd", default)]
+    cmd: Option<Vec<String>>,
+    #[serde(rename = "Shell", default)]
+    shell: Option<Vec<String>>,
+    #[serde(rename = "Healthcheck", default)]
+    healthcheck: Option<Healthcheck>,
+}
+
+#[derive(Deserialize)]
+struct Healthcheck {
+    #[serde(rename = "Test", default)]
+    test: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct RootFs {
+    diff_ids: Vec<Sha256>,
+}
+
+/// The image whose config has this digest; the config is hashed again.
+///
+/// # Errors
+/// `corrupt` where it is missing, was changed, or cannot be read.
+pub(super) fn read(state: &StateTree, digest: Sha256) -> Result<Image> {
+    let place = format!("image/overlay2/imagedb/content/sha256/{}", digest.hex());
+    let bytes = state.read(&place, LENGTH_MAX)?;
+    if hash(&bytes) != digest {
+        return Err(Problem::corrupt(format!(
+            "the image config {} was changed: it does not have its own digest",
+            state.shown(&place)
+        ))
+        .remedy("remove the image and pull it again"));
+    }
+    let image: ImageConfig = serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::corrupt(format!("cannot read {}: {error}", state.shown(&place))))?;
+    let execution = image.config.unwrap_or_default();
+    let healthcheck = healthcheck(&execution);
+    let command = execution
+        .entrypoint
+        .into_iter()
+        .chain(execution.cmd)
+        .flatten()
+        .collect();
+    Ok(Image {
+        digest,
+        diff_ids: image.rootfs.diff_ids,
+        command,
+        healthcheck,
+    })
+}
+
+/// SHA-256 of some bytes.
+pub(super) fn hash(bytes: &[u8]) -> Sha256 {
+    Sha256::from_bytes(Hasher::digest(bytes).into())
+}
+
+/// The argv that Docker execs for the image's own healthcheck.
+fn healthcheck(execution: &Execution) -> Option<Vec<String>> {
+    let test = execution.healthcheck.as_ref()?.test.as_deref()?;
+    match test {
+        [kind, argv @ ..] if kind == "CMD" && !argv.is_empty() => Some(argv.to_vec()),
+        [kind, text] if kind == "CMD-SHELL" => {
+            let default = || vec!["/bin/sh".to_owned(), "-c".to_owned()];
+            let shell = execution
+                .shell
+                .clone()
+                .filter(|shell| !shell.is_empty())
+                .unwrap_or_else(default);
+            Some(shell.into_iter().chain([text.clone()]).collect())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Option<Vec<String>> {
+        healthcheck(&serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn healthchecks_become_what_docker_execs() {
+        assert_eq!(
+            of(r#"{"Healthcheck":{"Test":["CMD","pg_isready"]}}"#).unwrap(),
+            ["pg_isready"]
+        );
+        assert_eq!(
+            of(r#"{"Healthcheck":{"Test":["CMD-SHELL","x || exit 1"]}}"#).unwrap(),
+            ["/bin/sh", "-c", "x || exit 1"]
+        );
+        assert_eq!(
+            of(r#"{"Shell":["/bin/bash","-ec"],"Healthcheck":{"Test":["CMD-SHELL","x"]}}"#).unwrap(),
+            ["/bin/bash", "-ec", "x"]
+        );
+        for none in [
+            r"{}",
+            r#"{"Healthcheck":{}}"#,
+            r#"{"Healthcheck":{"Test":[]}}"#,
+            r#"{"Healthcheck":{"Test":["NONE"]}}"#,
+            r#"{"Healthcheck":{"Test":["CMD"]}}"#,
+        ] {
+            assert_eq!(of(none), None, "{none}");
+        }
+    }
+}

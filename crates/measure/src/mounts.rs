@@ -1,0 +1,226 @@
+//! What each mount of config.json brings into the container.
+
+use crate::config::Mount;
+use crate::{Bundle, Placeholders};
+use cofferdam_model::{MeasuredMount, MountKind, Problem, Result};
+use rustix::fs::Stat;
+use std::os::fd::BorrowedFd;
+
+/// Filesystems that bring nothing from outside.
+const KERNEL: [&str; 7] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"];
+
+/// The files that an engine makes for one container: destination, and where it keeps the source.
+pub(crate) type EngineFiles = Vec<(&'static str, FileId)>;
+
+/// A file or directory, by device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId(u64, u64);
+
+impl FileId {
+    /// The file that this is the status of.
+    pub(crate) fn of(facts: &Stat) -> Self {
+        FileId(facts.st_dev, facts.st_ino)
+    }
+
+    /// The file that a descriptor refers to.
+    ///
+    /// # Errors
+    /// `internal` where the kernel would not say.
+    pub(crate) fn behind(descriptor: BorrowedFd<'_>) -> Result<Self> {
+        let facts = rustix::fs::fstat(descriptor)
+            .map_err(|error| Problem::internal(format!("cannot look at a file: {error}")))?;
+        Ok(FileId::of(&facts))
+    }
+}
+
+/// Every mount, in config.json's order.
+///
+/// # Errors
+/// `invalid` for a volume that is asked for in a way that cannot be opened.
+pub(crate) fn measure(
+    mounts: &[Mount],
+    bundle: &Bundle<'_>,
+    engine: &EngineFiles,
+    placeholders: &Placeholders<'_>,
+) -> Result<Vec<MeasuredMount>> {
+    mounts
+        .iter()
+        .enumerate()
+        .map(|(index, mount)| {
+            let source = bundle
+                .sources
+                .iter()
+                .find(|(of, _)| *of == index)
+                .map(|(_, source)| *source);
+            let kind = kind(mount, source, engine, placeholders)?;
+            Ok(MeasuredMount {
+                index,
+                destination: mount.destination.clone(),
+                kind,
+                read_only: read_only(mount),
+            })
+        })
+        .collect()
+}
+
+fn options(mount: &Mount) -> impl DoubleEndedIterator<Item = &str> {
+    mount.options.iter().flatten().map(String::as_str)
+}
+
+fn kind(
+    mount: &Mount,
+    source: Option<BorrowedFd<'_>>,
+    engine: &EngineFiles,
+    placeholders: &Placeholders<'_>,
+) -> Result<MountKind> {
+    let kind = mount.kind.as_deref().unwrap_or_default();
+    let is_bind = kind == "bind" || options(mount).any(|option| matches!(option, "bind" | "rbind"));
+    if let Some(source) = source {
+        if let Some(volume) = placeholders(source)? {
+            openable(mount, is_bind)?;
+            return Ok(MountKind::Volume(volume));
+        }
+        let file = FileId::behind(source)?;
+        if is_bind
+            && engine
+                .iter()
+                .any(|(destination, own)| *destination == mount.destination && *own == file)
+        {
+            return Ok(MountKind::Engine);
+        }
+    }
+    if !is_bind && KERNEL.contains(&kind) {
+        return Ok(MountKind::Kernel(kind.to_owned()));
+    }
+    Ok(MountKind::Outside(
+        mount.source.clone().unwrap_or_else(|| kind.to_owned()),
+    ))
+}
+
+/// A volume comes as a plain bind mount; its ids and its propagation are ours to set.
+fn openable(mount: &Mount, is_bind: bool) -> Result<()> {
+    let at = &mount.destination;
+    if !is_bind
+        || mount
+            .kind
+            .as_deref()
+            .is_some_and(|kind| !matches!(kind, "bind" | "none" | ""))
+    {
+        return Err(Problem::invalid(format!(
+            "the volume at {at} is not asked for as a bind mount"
+        )));
+    }
+    let maps = mount.uid_mappings.is_some()
+        || mount.gid_mappings.is_some()
+        || options(mount).any(|option| matches!(option, "idmap" | "ridmap"));
+    if maps {
+        return Err(Problem::invalid(format!(
+            "the volume at {at} is asked for with an id map of its own"
+        ))
+        .remedy("leave it out: Cofferdam maps the ids"));
+    }
+    if options(mount).any(|option| option == "remount") {
+        return Err(Problem::invalid(format!(
+            "the volume at {at} is asked for as a remount"
+        )));
+    }
+    Ok(())
+}
+
+/// The last of several counts, as with mount(8).
+fn read_only(mount: &Mount) -> bool {
+    options(mount).rev().find_map(|option| match option {
+        "ro" | "rro" => Some(true),
+        "rw" | "rrw" => Some(false),
+        _ => None,
+    }) == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    fn mount(text: &str) -> Mount {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn measured(text: &str, source: Option<&File>, engine: &EngineFiles, volume: bool) -> Result<MountKind> {
+        let placeholders = |_: BorrowedFd<'_>| if volume { "a.b".parse().map(Some) } else { Ok(None) };
+        kind(&mount(text), source.map(AsFd::as_fd), engine, &placeholders)
+    }
+
+    #[test]
+    fn kinds_are_told_apart_by_what_is_there() {
+        let none = Vec::new();
+        let file = tempfile::tempfile().unwrap();
+        let bind = r#"{"destination":"/etc/hosts","type":"bind","source":"/x","options":["rbind"]}"#;
+        assert_eq!(
+            measured(
+                r#"{"destination":"/proc","type":"proc","source":"proc"}"#,
+                None,
+                &none,
+                false
+            )
+            .unwrap(),
+            MountKind::Kernel("proc".into())
+        );
+        assert_eq!(
+            measured(bind, Some(&file), &none, false).unwrap(),
+            MountKind::Outside("/x".into())
+        );
+        let engine = vec![("/etc/hosts", FileId::behind(file.as_fd()).unwrap())];
+        assert_eq!(
+            measured(bind, Some(&file), &engine, false).unwrap(),
+            MountKind::Engine
+        );
+        let elsewhere = bind.replace("/etc/hosts", "/etc/passwd");
+        assert_eq!(
+            measured(&elsewhere, Some(&file), &engine, false).unwrap(),
+            MountKind::Outside("/x".into())
+        );
+        assert_eq!(
+            measured(bind, Some(&file), &none, true).unwrap(),
+            MountKind::Volume("a.b".parse().unwrap())
+        );
+        let tmpfs_bind = r#"{"destination":"/x","type":"tmpfs","source":"/x","options":["bind"]}"#;
+        assert_eq!(
+            measured(tmpfs_bind, None, &none, false).unwrap(),
+            MountKind::Outside("/x".into())
+        );
+        let disk = r#"{"destination":"/x","type":"ext4","source":"/dev/sda"}"#;
+        assert_eq!(
+            measured(disk, None, &none, false).unwrap(),
+            MountKind::Outside("/dev/sda".into())
+        );
+    }
+
+    #[test]
+    fn a_volume_is_asked_for_plainly_or_not_at_all() {
+        let file = tempfile::tempfile().unwrap();
+        for text in [
+            r#"{"destination":"/d","type":"ext4","source":"/x","options":["bind"]}"#,
+            r#"{"destination":"/d","type":"none","source":"/x"}"#,
+            r#"{"destination":"/d","type":"bind","source":"/x","options":["idmap"]}"#,
+            r#"{"destination":"/d","type":"bind","source":"/x","options":["bind","remount"]}"#,
+            r#"{"destination":"/d","type":"bind","source":"/x","uidMappings":[]}"#,
+        ] {
+            assert!(measured(text, Some(&file), &Vec::new(), true).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_ro_and_rw_counts() {
+        for (options, expected) in [
+            ("[]", false),
+            (r#"["ro"]"#, true),
+            (r#"["ro","rw"]"#, false),
+            (r#"["rw","ro"]"#, true),
+            (r#"["rro"]"#, true),
+        ] {
+            let text = format!(r#"{{"destination":"/d","options":{options}}}"#);
+            assert_eq!(read_only(&mount(&text)), expected, "{options}");
+        }
+    }
+}

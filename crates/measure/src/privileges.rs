@@ -1,0 +1,268 @@
+//! What a container holds beyond an engine's ordinary container.
+
+use crate::config::{Capabilities, Config, DeviceRule, Linux};
+use cofferdam_model::{Namespace, Namespaces, Privilege};
+use std::collections::BTreeSet;
+
+/// The capabilities of an ordinary container (Docker's and containerd's default set).
+const ORDINARY: [&str; 14] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FSETID",
+    "FOWNER",
+    "MKNOD",
+    "NET_RAW",
+    "SETGID",
+    "SETUID",
+    "SETFCAP",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "SYS_CHROOT",
+    "KILL",
+    "AUDIT_WRITE",
+];
+
+/// Character devices that every container may use, by major and minor number: null, zero, full, random, urandom, tty,
+/// console, ptmx, and the pseudo terminals.
+const ORDINARY_DEVICES: [(i64, Option<i64>); 9] = [
+    (1, Some(3)),
+    (1, Some(5)),
+    (1, Some(7)),
+    (1, Some(8)),
+    (1, Some(9)),
+    (5, Some(0)),
+    (5, Some(1)),
+    (5, Some(2)),
+    (136, None),
+];
+
+/// Annotations that steer the runtime below begin so.
+const STEERING: [&str; 5] = [
+    "run.oci.",
+    "krun.",
+    "org.criu.",
+    "io.crun.",
+    "com.github.containers.",
+];
+
+/// A path that every engine masks; where it is not masked, none are.
+const ALWAYS_MASKED: &str = "/proc/kcore";
+
+/// Everything beyond the ordinary.
+pub(crate) fn measure(config: &Config, linux: &Linux, namespaces: &Namespaces) -> BTreeSet<Privilege> {
+    let mut found: BTreeSet<Privilege> = BTreeSet::new();
+    let sets = config.process.capabilities.as_ref();
+    let beyond = sets
+        .map(all)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|name| !ORDINARY.contains(&name.as_str()));
+    found.extend(beyond.map(Privilege::Capability));
+    found.extend(
+        linux
+            .devices
+            .iter()
+            .flatten()
+            .map(|device| match device.kind.as_str() {
+                "c" | "u" | "p" => Privilege::Device(device.path.clone()),
+                _ => Privilege::BlockDevice(device.path.clone()),
+            }),
+    );
+    let rules = linux
+        .resources
+        .iter()
+        .flat_map(|resources| resources.devices.iter().flatten());
+    found.extend(rules.filter_map(device_rule));
+    found.extend(
+        shared(namespaces)
+            .into_iter()
+            .map(|kind| Privilege::SharedNamespace(kind.to_owned())),
+    );
+    if linux.seccomp.is_none() {
+        found.insert(Privilege::UnconfinedSeccomp);
+    }
+    if !linux
+        .masked_paths
+        .iter()
+        .flatten()
+        .any(|path| path == ALWAYS_MASKED)
+    {
+        found.insert(Privilege::UnmaskedPaths);
+    }
+    let annotations = config
+        .annotations
+        .iter()
+        .flat_map(|annotations| annotations.keys());
+    let steering = annotations.filter(|key| STEERING.iter().any(|prefix| key.starts_with(prefix)));
+    found.extend(steering.map(|key| Privilege::SteeringAnnotation(key.clone())));
+    found
+}
+
+/// All capabilities in any of the five sets.
+fn all(sets: &Capabilities) -> BTreeSet<String> {
+    [
+        &sets.bounding,
+        &sets.effective,
+        &sets.permitted,
+        &sets.inheritable,
+        &sets.ambient,
+    ]
+    .into_iter()
+    .flat_map(|set| bare(set))
+    .collect()
+}
+
+/// The names of one set, without `CAP_`, in upper case.
+pub(crate) fn bare(set: &Option<Vec<String>>) -> BTreeSet<String> {
+    set.iter()
+        .flatten()
+        .map(|name| name.to_ascii_uppercase().trim_start_matches("CAP_").to_owned())
+        .collect()
+}
+
+/// Namespaces that are shared, but for pid, mount and network, which are facts of their own. An engine's ordinary container
+/// shares the host's cgroup namespace on some hosts, so only a joined one counts there.
+fn shared(namespaces: &Namespaces) -> Vec<&'static str> {
+    let mut shared = Vec::new();
+    if namespaces.ipc != Namespace::Own {
+        shared.push("ipc");
+    }
+    if namespaces.uts != Namespace::Own {
+        shared.push("uts");
+    }
+    if namespaces.cgroup == Namespace::Foreign {
+        shared.push("cgroup");
+    }
+    if namespaces.user == Namespace::Foreign {
+        shared.push("user");
+    }
+    shared
+}
+
+/// What a rule of the device cgroup allows beyond the ordinary.
+fn device_rule(rule: &DeviceRule) -> Option<Privilege> {
+    let access = rule.access.as_deref().unwrap_or("rwm");
+    let kind = rule.kind.as_deref().unwrap_or("a");
+    let only_mknod = access.bytes().all(|letter| letter == b'm') && matches!(kind, "b" | "c");
+    if !rule.allow || only_mknod {
+        return None;
+    }
+    let number = |number: Option<i64>| number.filter(|number| *number >= 0);
+    let (major, minor) = (number(rule.major), number(rule.minor));
+    let shown = |number: Option<i64>| number.map_or_else(|| "*".to_owned(), |number| number.to_string());
+    let text = format!("{kind} {}:{} {access}", shown(major), shown(minor));
+    match (kind, major) {
+        ("c", Some(major)) => {
+            let ordinary = ORDINARY_DEVICES
+                .iter()
+                .any(|(known, any)| *known == major && (any.is_none() || *any == minor));
+            if ordinary {
+                None
+            } else {
+                Some(Privilege::Device(text))
+            }
+        }
+        _ => Some(Privilege::BlockDevice(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config, namespaces};
+
+    fn found(linux: &str, more: &str) -> Vec<String> {
+        let text = format!(
+            r#"{{"process":{{"args":["a"],"cwd":"/","user":{{"uid":0,"gid":0}},"capabilities":{{"bounding":["CAP_CHOWN","CAP_KILL"]}}}},
+            "linux":{{"namespaces":[{{"type":"ipc"}},{{"type":"uts"}},{{"type":"pid"}},{{"type":"mount"}}],"seccomp":{{}},
+            "maskedPaths":["/proc/kcore"]{linux}}}{more}}}"#
+        );
+        let config = config::parse(text.as_bytes()).unwrap();
+        let linux = config.linux.as_ref().unwrap();
+        measure(&config, linux, &namespaces::measure(linux))
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    fn allowed(rule: &str) -> Vec<String> {
+        found(
+            &format!(r#","resources":{{"devices":[{{"allow":true,{rule}}}]}}"#),
+            "",
+        )
+    }
+
+    #[test]
+    fn an_ordinary_container_holds_nothing_more() {
+        assert!(found("", "").is_empty());
+        assert!(allowed(r#""type":"c","major":1,"minor":3,"access":"rwm""#).is_empty());
+        assert!(allowed(r#""type":"c","major":136,"access":"rwm""#).is_empty());
+        assert!(allowed(r#""type":"b","access":"m""#).is_empty());
+    }
+
+    #[test]
+    fn devices_are_found_however_they_are_given() {
+        assert_eq!(
+            allowed(r#""type":"a","access":"rwm""#),
+            ["block-device:a *:* rwm"]
+        );
+        assert_eq!(allowed(r#""access":"rwm""#), ["block-device:a *:* rwm"]);
+        assert_eq!(
+            allowed(r#""type":"b","major":8,"minor":0,"access":"r""#),
+            ["block-device:b 8:0 r"]
+        );
+        assert_eq!(allowed(r#""type":"c","access":"rw""#), ["block-device:c *:* rw"]);
+        assert_eq!(
+            allowed(r#""type":"c","major":-1,"access":"rw""#),
+            ["block-device:c *:* rw"]
+        );
+        assert_eq!(
+            allowed(r#""type":"c","major":10,"minor":229,"access":"rwm""#),
+            ["device:c 10:229 rwm"]
+        );
+        let devices = r#","devices":[{"path":"/dev/sda","type":"b"},{"path":"/dev/fuse","type":"c"},{"path":"/x","type":"?"}]"#;
+        assert_eq!(
+            found(devices, ""),
+            ["device:/dev/fuse", "block-device:/dev/sda", "block-device:/x"]
+        );
+    }
+
+    #[test]
+    fn capabilities_count_in_every_set() {
+        for set in ["bounding", "effective", "permitted", "inheritable", "ambient"] {
+            let text = format!(
+                r#"{{"process":{{"args":["a"],"cwd":"/","user":{{"uid":0,"gid":0}},"capabilities":{{"{set}":["cap_sys_admin"]}}}},
+                "linux":{{"seccomp":{{}},"maskedPaths":["/proc/kcore"],"namespaces":[{{"type":"ipc"}},{{"type":"uts"}}]}}}}"#
+            );
+            let config = config::parse(text.as_bytes()).unwrap();
+            let linux = config.linux.as_ref().unwrap();
+            let found = measure(&config, linux, &namespaces::measure(linux));
+            assert_eq!(
+                found.into_iter().collect::<Vec<_>>(),
+                [Privilege::Capability("SYS_ADMIN".into())],
+                "{set}"
+            );
+        }
+    }
+
+    #[test]
+    fn walls_that_are_missing_are_found() {
+        let text = r#"{"process":{"args":["a"],"cwd":"/","user":{"uid":0,"gid":0}},"linux":{},"annotations":{"run.oci.x":"1","y":"2"}}"#;
+        let config = config::parse(text.as_bytes()).unwrap();
+        let linux = config.linux.as_ref().unwrap();
+        let found: Vec<String> = measure(&config, linux, &namespaces::measure(linux))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "namespace:ipc",
+                "namespace:uts",
+                "unconfined-seccomp",
+                "unmasked-paths",
+                "annotation:run.oci.x"
+            ]
+        );
+    }
+}
