@@ -108,7 +108,7 @@ fn all(sets: &Capabilities) -> BTreeSet<String> {
         &sets.ambient,
     ]
     .into_iter()
-    .flat_map(|set| bare(set))
+    .flat_map(bare)
     .collect()
 }
 
