@@ -1,5 +1,6 @@
 //! The parts that every room of the daemon works with.
 
+use crate::road::FirstContents;
 use crate::state::State;
 use cofferdam_measure::{Docker, Engine};
 use cofferdam_model::{Problem, Result, Settings};
@@ -22,8 +23,10 @@ pub(crate) struct Daemon {
     placeholders: RwLock<Placeholders>,
     /// One file for each container that holds a volume: the runtime looks there, and exec is judged by what is in it.
     pub(crate) held: OwnedFd,
-    /// Held while a new volume is given its first content.
-    pub(crate) first_content: Mutex<()>,
+    /// Held while marks and leases change together.
+    pub(crate) marks: Mutex<()>,
+    /// New volumes that are being given their first content.
+    pub(crate) first_contents: FirstContents,
     /// Where tasks that outlive a request run.
     pub(crate) tasks: tokio::runtime::Handle,
     pub(crate) boot: String,
@@ -50,7 +53,8 @@ impl Daemon {
             opener: Opener::default(),
             placeholders: RwLock::new(placeholders),
             held,
-            first_content: Mutex::new(()),
+            marks: Mutex::new(()),
+            first_contents: FirstContents::default(),
             tasks: tokio::runtime::Handle::current(),
             boot,
             since: Timestamp::now(),

@@ -27,6 +27,11 @@ impl Progress {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Counts as far as another copy that is waited for.
+    pub fn at_least(&self, files: u64) {
+        self.0.fetch_max(files, Ordering::Relaxed);
+    }
+
     fn step(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }

@@ -100,7 +100,7 @@ async fn converse(daemon: Arc<Daemon>, connection: OwnedFd) {
 }
 
 /// Answers one question; the last packet is always an answer or a refusal.
-fn answer(daemon: &Arc<Daemon>, connection: BorrowedFd<'_>, progress: &Progress) {
+fn answer(daemon: &Arc<Daemon>, connection: BorrowedFd<'_>, progress: &Arc<Progress>) {
     let (reply, mounts) = match ask(daemon, connection, progress) {
         Ok(answered) => answered,
         Err(Refusal { problem, decision }) => (Reply::Refused { problem, decision }, Vec::new()),
@@ -123,7 +123,7 @@ fn send(connection: BorrowedFd<'_>, reply: &Reply, descriptors: &[BorrowedFd<'_>
 fn ask(
     daemon: &Arc<Daemon>,
     connection: BorrowedFd<'_>,
-    progress: &Progress,
+    progress: &Arc<Progress>,
 ) -> std::result::Result<(Reply, Vec<OwnedFd>), Refusal> {
     let caller = caller(connection)?;
     let packet = packet::receive(connection, PACKET_MAX)

@@ -9,16 +9,63 @@ use crate::daemon::Daemon;
 use crate::state::{Change, Record};
 use cofferdam_linux::mount::DetachedMount;
 use cofferdam_measure::Evidence;
-use cofferdam_model::{Owner, Problem, Result, Volume};
+use cofferdam_model::{Owner, Problem, Result, Volume, VolumeId};
 use cofferdam_policy::Admitted;
 use cofferdam_volume::id_map::in_container;
 use cofferdam_volume::{FirstContent, IdKind, Progress};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// The volume's owner on disk. A volume that has none is new: it is given its first content, durably, and then its owner.
+/// The volumes that are being given their first content, each with how far it is.
+#[derive(Default)]
+pub(crate) struct FirstContents(Mutex<BTreeMap<VolumeId, Arc<Progress>>>);
+
+/// How often a container looks that waits for another one's copy.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The right to give one volume its first content; given back when dropped.
+struct Turn<'a> {
+    volume: VolumeId,
+    among: &'a FirstContents,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.among.locked().remove(&self.volume);
+    }
+}
+
+impl FirstContents {
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<VolumeId, Arc<Progress>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody else works on the volume. While somebody does, their progress counts as ours.
+    fn turn(&self, volume: &VolumeId, progress: &Arc<Progress>) -> Turn<'_> {
+        loop {
+            let other = match self.locked().entry(volume.clone()) {
+                Entry::Vacant(free) => {
+                    free.insert(Arc::clone(progress));
+                    return Turn {
+                        volume: volume.clone(),
+                        among: self,
+                    };
+                }
+                Entry::Occupied(taken) => Arc::clone(taken.get()),
+            };
+            progress.at_least(other.files());
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// A volume's identity and its owner on disk. A volume without an owner is new: it is given its first content, durably,
+/// and then its owner.
 ///
 /// # Errors
 /// As `PlainStore::initialise`; the volume is then as new as before.
@@ -26,18 +73,17 @@ pub(super) fn ensure(
     daemon: &Daemon,
     evidence: &Evidence,
     proof: &Admitted,
-    progress: &Progress,
-) -> Result<Owner> {
-    if let Some(owner) = daemon.state.now().volume(proof.volume())?.owner {
-        return Ok(owner);
-    }
-    let _turn = daemon
-        .first_content
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let volume = daemon.state.now().volume(proof.volume())?.clone();
+    progress: &Arc<Progress>,
+) -> Result<(VolumeId, Owner)> {
+    let find = || daemon.state.now().volume(proof.volume()).cloned();
+    let volume = find()?;
     if let Some(owner) = volume.owner {
-        return Ok(owner); // Another container of a shared volume was here first.
+        return Ok((volume.id, owner));
+    }
+    let _turn = daemon.first_contents.turn(&volume.id, progress);
+    let volume = find()?;
+    if let Some(owner) = volume.owner {
+        return Ok((volume.id, owner)); // Another container of a shared volume was here first.
     }
     let owner = copy(daemon, evidence, proof, &volume, progress)?;
     daemon.state.change(|known| {
@@ -56,7 +102,7 @@ pub(super) fn ensure(
             (),
         ))
     })?;
-    Ok(owner)
+    Ok((volume.id, owner))
 }
 
 fn copy(

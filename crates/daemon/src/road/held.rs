@@ -3,7 +3,8 @@
 //! The runtime looks for it before `exec` and `checkpoint`. In it is the container's environment, which healthchecks
 //! are compared with: it may hold secrets, so it never lies anywhere that survives.
 //!
-//! INVARIANT: the mark is there before the volume is handed out, and goes after the lease has.
+//! INVARIANT: the mark is there before the volume is handed out, and goes after the lease has. Whoever changes marks and leases
+//! together holds `Daemon::marks` meanwhile.
 
 use crate::daemon::Daemon;
 use cofferdam_linux::file;
@@ -43,7 +44,7 @@ pub(super) fn mark(daemon: &Daemon, measurement: &Measurement) -> Result<()> {
 ///
 /// # Errors
 /// `unavailable` where it cannot be removed.
-pub(super) fn unmark(daemon: &Daemon, container: &ContainerId) -> Result<()> {
+fn unmark(daemon: &Daemon, container: &ContainerId) -> Result<()> {
     match rustix::fs::unlinkat(&daemon.held, container.as_str(), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(Problem::unavailable(format!(

@@ -14,7 +14,7 @@ use cofferdam_model::{Attachment, ContainerId, Problem, Process, Result};
 use serde::Deserialize;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tracing::{info, warn};
 
@@ -23,20 +23,31 @@ const RETRY: Duration = Duration::from_secs(5);
 /// The longest state file of a runtime, in bytes.
 const STATE_MAX: usize = 16 << 20;
 
-/// Follows a container until it has ended, then releases what it holds.
-pub(super) fn watch(daemon: &Arc<Daemon>, container: ContainerId) {
+/// Follows the process that stands for a container until the container has ended, then releases what it holds.
+///
+/// A container can end and begin anew under the same id while this sleeps. So each watch is bound to one process, and
+/// touches only those leases that name it.
+pub(super) fn watch(daemon: &Arc<Daemon>, container: ContainerId, process: Process) {
     let tasks = daemon.tasks.clone();
     let daemon = Arc::clone(daemon);
     tasks.spawn(async move {
-        while let Some(process) = follow(&daemon, &container) {
-            if let Err(error) = ended(process).await {
+        let mut mine = process;
+        loop {
+            if let Ok(living) = LiveProcess::find(mine.pid, mine.started)
+                && let Err(error) = ended(living).await
+            {
                 warn!(%container, "cannot wait for the container's end: {error}");
                 tokio::time::sleep(RETRY).await;
+                continue;
             }
-        }
-        while let Err(problem) = tokio::task::block_in_place(|| release(&daemon, &container)) {
-            warn!(%container, "cannot release what the container held: {problem}");
-            tokio::time::sleep(RETRY).await;
+            match tokio::task::block_in_place(|| follow_or_release(&daemon, &container, mine)) {
+                Ok(Some(next)) => mine = next,
+                Ok(None) => return,
+                Err(problem) => {
+                    warn!(%container, "cannot note the container's end: {problem}");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
         }
     });
 }
@@ -48,26 +59,27 @@ async fn ended(process: LiveProcess) -> io::Result<()> {
         .await
 }
 
-/// The process that stands for a container now; none where it has ended.
-fn follow(daemon: &Daemon, container: &ContainerId) -> Option<LiveProcess> {
+/// The process `mine` has ended: the leases that name it go over to the container's first process, or are released.
+fn follow_or_release(daemon: &Daemon, container: &ContainerId, mine: Process) -> Result<Option<Process>> {
     let lease = daemon
         .state
         .now()
         .held_by(container)
-        .next()
-        .map(|(_, attachment)| attachment.clone())?;
-    let process = living(daemon, &lease)?;
-    let now = Process {
-        pid: process.pid(),
-        started: process.started(),
-    };
-    if now != lease.process {
-        let noted = tokio::task::block_in_place(|| note_process(daemon, container, now));
-        if let Err(problem) = noted {
-            warn!(%container, "cannot note the container's first process: {problem}");
+        .map(|(_, held)| held)
+        .find(|held| held.process == mine)
+        .cloned();
+    let Some(lease) = lease else { return Ok(None) };
+    match living(daemon, &lease) {
+        Some(process) => {
+            let next = Process {
+                pid: process.pid(),
+                started: process.started(),
+            };
+            hand_over(daemon, container, mine, next)?;
+            Ok(Some(next))
         }
+        None => release(daemon, container, mine).map(|()| None),
     }
-    Some(process)
 }
 
 /// The lease's own process, or the container's first one where that took its place.
@@ -101,36 +113,42 @@ fn first_process(runtime_root: &Path, container: &ContainerId) -> Option<LivePro
     })
 }
 
-/// Notes which process a container's leases follow from now on.
-fn note_process(daemon: &Daemon, container: &ContainerId, process: Process) -> Result<()> {
+/// The leases that name `mine` name `next` from now on.
+fn hand_over(daemon: &Daemon, container: &ContainerId, mine: Process, next: Process) -> Result<()> {
     daemon.state.change(|known| {
-        let moved = |(mount, attachment): (usize, &Attachment)| {
+        let moved = |(mount, held): (usize, &Attachment)| {
             Change::Put(Record::Lease {
                 mount,
                 attachment: Box::new(Attachment {
-                    process,
-                    ..attachment.clone()
+                    process: next,
+                    ..held.clone()
                 }),
             })
         };
-        Ok((known.held_by(container).map(moved).collect(), ()))
+        let changes = known
+            .held_by(container)
+            .filter(|(_, held)| held.process == mine && next != mine)
+            .map(moved)
+            .collect();
+        Ok((changes, ()))
     })
 }
 
-/// Releases everything that a container holds.
-fn release(daemon: &Daemon, container: &ContainerId) -> Result<()> {
+/// Releases what a container holds through the process `ended`, and nothing that a later bearer of its id holds.
+fn release(daemon: &Daemon, container: &ContainerId, ended: Process) -> Result<()> {
+    let _marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
     let released = daemon.state.change(|known| {
-        let mut changes: Vec<_> = known
-            .held_by(container)
+        let gone = known.held_by(container).filter(|(_, held)| held.process == ended);
+        let mut changes: Vec<_> = gone
             .map(|(mount, _)| Change::Delete(lease_key(container, mount)))
             .collect();
-        let count = changes.len();
-        if known.measurement(container).is_some() {
+        let released = changes.len();
+        if released == known.held_by(container).count() && known.measurement(container).is_some() {
             changes.push(Change::Delete(measured_key(container)));
         }
-        Ok((changes, count))
+        Ok((changes, released))
     })?;
-    held::unmark(daemon, container)?;
+    held::unmark_if_free(daemon, container);
     info!(%container, volumes = released, "released");
     Ok(())
 }
@@ -140,24 +158,24 @@ fn release(daemon: &Daemon, container: &ContainerId) -> Result<()> {
 /// # Errors
 /// `busy` where the last bearer still runs.
 pub(super) fn release_if_ended(daemon: &Daemon, container: &ContainerId) -> Result<()> {
-    let Some(lease) = daemon
+    let leases: Vec<Attachment> = daemon
         .state
         .now()
         .held_by(container)
-        .next()
-        .map(|(_, attachment)| attachment.clone())
-    else {
-        return Ok(());
-    };
-    if living(daemon, &lease).is_some() {
-        return Err(Problem::busy(format!(
-            "a container with the id {} holds {} and still runs",
-            container.short(),
-            lease.volume
-        ))
-        .remedy("stop it first"));
+        .map(|(_, held)| held.clone())
+        .collect();
+    for lease in leases {
+        if living(daemon, &lease).is_some() {
+            return Err(Problem::busy(format!(
+                "a container with the id {} holds {} and still runs",
+                container.short(),
+                lease.volume
+            ))
+            .remedy("stop it first"));
+        }
+        release(daemon, container, lease.process)?;
     }
-    release(daemon, container)
+    Ok(())
 }
 
 /// At the daemon's start: releases what ended while it was away, and follows the rest.
@@ -165,17 +183,13 @@ pub(super) fn release_if_ended(daemon: &Daemon, container: &ContainerId) -> Resu
 /// # Errors
 /// `unavailable` where the registry or the marks cannot be changed.
 pub(crate) fn take_up_leases(daemon: &Arc<Daemon>) -> Result<()> {
-    let holders: Vec<ContainerId> = daemon.state.now().holders().cloned().collect();
-    for container in holders {
-        let lease = daemon
-            .state
-            .now()
-            .held_by(&container)
-            .next()
-            .map(|(_, attachment)| attachment.clone());
-        match lease.and_then(|lease| living(daemon, &lease)) {
-            Some(_) => watch(daemon, container),
-            None => release(daemon, &container)?,
+    let leases: Vec<Attachment> = daemon.state.now().attachments().cloned().collect();
+    let mut followed = std::collections::BTreeSet::new();
+    for lease in leases {
+        if living(daemon, &lease).is_none() {
+            release(daemon, &lease.container, lease.process)?;
+        } else if followed.insert((lease.container.clone(), lease.process.pid)) {
+            watch(daemon, lease.container, lease.process);
         }
     }
     held::sweep(daemon, |container| {

@@ -17,6 +17,7 @@ mod open;
 mod record;
 
 pub(crate) use beside::{checkpoint, exec};
+pub(crate) use first_content::FirstContents;
 pub(crate) use lease::take_up_leases;
 pub(crate) use open::{Asked, open};
 

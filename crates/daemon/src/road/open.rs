@@ -9,14 +9,15 @@ use cofferdam_model::api::VolumeDecision;
 use cofferdam_model::wire::OpenedMount;
 use cofferdam_model::{
     Access, Attachment, ContainerId, MeasuredMount, Measurement, MountKind, Owner, Problem, Process, Result,
-    Volume, VolumeName,
+    Volume, VolumeId, VolumeName,
 };
 use cofferdam_policy::Admitted;
 use cofferdam_volume::{Progress, id_map::Mapping};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tracing::info;
 
 /// How often a decision is taken again because grants changed under it, before that is called a fault.
@@ -36,8 +37,15 @@ pub(crate) struct Asked {
     pub(crate) caller: LiveProcess,
 }
 
-/// What a mount of config.json was opened as.
+/// What the runtime gets: which mount of config.json, and the detached mount for it.
 pub(crate) type Opened = Vec<(OpenedMount, OwnedFd)>;
+
+/// One volume, opened, while nobody has it yet.
+struct Prepared {
+    volume: VolumeId,
+    mount: OpenedMount,
+    descriptor: OwnedFd,
+}
 
 /// The whole road for one container. All of its volumes are opened, or none.
 ///
@@ -46,7 +54,7 @@ pub(crate) type Opened = Vec<(OpenedMount, OwnedFd)>;
 pub(crate) fn open(
     daemon: &Arc<Daemon>,
     asked: Asked,
-    progress: &Progress,
+    progress: &Arc<Progress>,
 ) -> std::result::Result<Opened, Refusal> {
     lease::release_if_ended(daemon, &asked.container)?;
     let evidence = match measure(daemon, &asked) {
@@ -80,15 +88,26 @@ pub(crate) fn open(
         let opened = prepare(daemon, &evidence, &admitted, progress);
         let committed = opened.and_then(|opened| {
             Ok((
-                commit(daemon, &asked, &evidence, &admitted, &decided, facts_version)?,
+                commit(
+                    daemon,
+                    &asked,
+                    &evidence.measurement,
+                    &admitted,
+                    &opened,
+                    &decided,
+                    facts_version,
+                )?,
                 opened,
             ))
         });
         match committed {
             Ok((Committed::Done, opened)) => {
-                lease::watch(daemon, asked.container.clone());
+                lease::watch(daemon, asked.container.clone(), process_of(&asked));
                 info!(container = %asked.container, volumes = opened.len(), "opened");
-                return Ok(opened);
+                return Ok(opened
+                    .into_iter()
+                    .map(|one| (one.mount, one.descriptor))
+                    .collect());
             }
             Ok((Committed::FactsChanged, _)) => {}
             Err(problem) => {
@@ -191,13 +210,13 @@ fn free(known: &Snapshot, name: &VolumeName, container: &ContainerId) -> Result<
     }
 }
 
-/// Opens what was admitted; nobody has it yet.
+/// Opens what was admitted.
 fn prepare(
     daemon: &Daemon,
     evidence: &Evidence,
     admitted: &[Admitted],
-    progress: &Progress,
-) -> Result<Opened> {
+    progress: &Arc<Progress>,
+) -> Result<Vec<Prepared>> {
     admitted
         .iter()
         .map(|proof| open_one(daemon, evidence, proof, progress))
@@ -208,30 +227,31 @@ fn open_one(
     daemon: &Daemon,
     evidence: &Evidence,
     proof: &Admitted,
-    progress: &Progress,
-) -> Result<(OpenedMount, OwnedFd)> {
-    let owner = first_content::ensure(daemon, evidence, proof, progress)?;
-    let volume = daemon.state.now().volume(proof.volume())?.clone();
+    progress: &Arc<Progress>,
+) -> Result<Prepared> {
+    let (volume, owner) = first_content::ensure(daemon, evidence, proof, progress)?;
     let measurement = &evidence.measurement;
     let mapping = Mapping::between(owner, &measurement.user, measurement.id_map.as_ref());
-    let data = daemon.store.data(&volume.id)?;
-    let mount = daemon
-        .opener
-        .open(data.as_fd(), &mapping, proof.read_only())
-        .map_err(|problem| problem.context(&volume.name))?;
-    Ok((
-        OpenedMount {
-            mount: proof.mount_index(),
-            read_only: proof.read_only(),
-        },
-        mount.into_fd(),
-    ))
+    let data = daemon.store.data(&volume)?;
+    let opened = daemon.opener.open(data.as_fd(), &mapping, proof.read_only());
+    let descriptor = opened
+        .map_err(|problem| problem.context(proof.volume()))?
+        .into_fd();
+    let mount = OpenedMount {
+        mount: proof.mount_index(),
+        read_only: proof.read_only(),
+    };
+    Ok(Prepared {
+        volume,
+        mount,
+        descriptor,
+    })
 }
 
 /// Whether the leases are on disk.
 enum Committed {
     Done,
-    /// Apps or grants are not what the decision was taken from.
+    /// Apps, grants or volumes are not what the decision was taken from.
     FactsChanged,
 }
 
@@ -239,38 +259,71 @@ enum Committed {
 fn commit(
     daemon: &Daemon,
     asked: &Asked,
-    evidence: &Evidence,
+    measurement: &Measurement,
     admitted: &[Admitted],
+    prepared: &[Prepared],
     decided: &[VolumeDecision],
     facts_version: u64,
 ) -> Result<Committed> {
-    let measurement = &evidence.measurement;
+    let _marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
     held::mark(daemon, measurement)?;
     let outcome = daemon.state.change(|known| {
-        if known.facts_version() != facts_version {
+        let replaced = |(proof, prepared): (&Admitted, &Prepared)| {
+            known
+                .volume(proof.volume())
+                .is_ok_and(|volume| volume.id != prepared.volume)
+        };
+        if known.facts_version() != facts_version || admitted.iter().zip(prepared).any(replaced) {
             return Ok((Vec::new(), Committed::FactsChanged));
+        }
+        if known.held_by(&asked.container).next().is_some() {
+            return Err(Problem::busy(format!(
+                "a container with the id {} is being created already",
+                asked.container.short()
+            )));
         }
         let mut changes = record::allowed(known, measurement, decided.to_vec());
         changes.push(Change::Put(Record::Measured(Box::new(measurement.clone()))));
-        for proof in admitted {
-            free(known, proof.volume(), &asked.container)?;
-            let volume = Volume {
-                epoch: known.volume(proof.volume())?.epoch.next(),
-                ..known.volume(proof.volume())?.clone()
-            };
-            let attachment = attachment(daemon, asked, proof, &volume);
-            changes.push(Change::Put(Record::Volume(Box::new(volume))));
-            changes.push(Change::Put(Record::Lease {
-                mount: proof.mount_index(),
-                attachment: Box::new(attachment),
-            }));
-        }
+        changes.extend(leases(daemon, known, asked, admitted)?);
         Ok((changes, Committed::Done))
     });
     if !matches!(outcome, Ok(Committed::Done)) {
         held::unmark_if_free(daemon, &asked.container);
     }
     outcome
+}
+
+/// A lease for each mount, and the next epoch for each volume: a container may ask for the same volume at two places.
+fn leases(daemon: &Daemon, known: &Snapshot, asked: &Asked, admitted: &[Admitted]) -> Result<Vec<Change>> {
+    let mut volumes: BTreeMap<&VolumeName, Volume> = BTreeMap::new();
+    let mut changes = Vec::new();
+    for proof in admitted {
+        free(known, proof.volume(), &asked.container)?;
+        let current = known.volume(proof.volume())?;
+        let volume = volumes.entry(proof.volume()).or_insert_with(|| Volume {
+            epoch: current.epoch.next(),
+            ..current.clone()
+        });
+        let attachment = Box::new(attachment(daemon, asked, proof, volume));
+        changes.push(Change::Put(Record::Lease {
+            mount: proof.mount_index(),
+            attachment,
+        }));
+    }
+    changes.extend(
+        volumes
+            .into_values()
+            .map(|volume| Change::Put(Record::Volume(Box::new(volume)))),
+    );
+    Ok(changes)
+}
+
+/// The runtime's own process: the lease follows it until the container's first one exists.
+fn process_of(asked: &Asked) -> Process {
+    Process {
+        pid: asked.caller.pid(),
+        started: asked.caller.started(),
+    }
 }
 
 fn attachment(daemon: &Daemon, asked: &Asked, proof: &Admitted, volume: &Volume) -> Attachment {
@@ -284,10 +337,7 @@ fn attachment(daemon: &Daemon, asked: &Asked, proof: &Admitted, volume: &Volume)
         exec: proof.exec(),
         epoch: volume.epoch,
         since: Timestamp::now(),
-        process: Process {
-            pid: asked.caller.pid(),
-            started: asked.caller.started(),
-        },
+        process: process_of(asked),
         runtime_root: asked.runtime_root.clone(),
         boot: daemon.boot.clone(),
     }

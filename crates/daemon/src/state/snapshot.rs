@@ -159,11 +159,6 @@ impl Snapshot {
         self.leases.values().flat_map(BTreeMap::values)
     }
 
-    /// Every container that holds a lease.
-    pub(crate) fn holders(&self) -> impl Iterator<Item = &ContainerId> {
-        self.leases.keys()
-    }
-
     /// A container's leases, with the number of the mount.
     pub(crate) fn held_by(&self, container: &ContainerId) -> impl Iterator<Item = (usize, &Attachment)> {
         self.leases
