@@ -1,0 +1,35 @@
+//! Where programs are: those of the machine, and the three that are being tested.
+
+use crate::failure::{During, Outcome};
+use std::path::{Path, PathBuf};
+
+/// Where programs of the machine are looked for, in this order.
+const DIRECTORIES: [&str; 6] = [
+    "/usr/bin",
+    "/usr/sbin",
+    "/bin",
+    "/sbin",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+];
+
+/// The search path of everything that is run inside, behind the binaries under test.
+pub fn search_path() -> String {
+    DIRECTORIES.join(":")
+}
+
+/// A program of the machine: the distribution's before a local one.
+pub fn find(name: &str) -> Option<PathBuf> {
+    DIRECTORIES
+        .iter()
+        .map(|directory| Path::new(directory).join(name))
+        .find(|path| path.is_file())
+}
+
+/// A program of the machine that must be there.
+///
+/// # Errors
+/// Where it is not installed.
+pub fn need(name: &str) -> Outcome<PathBuf> {
+    find(name).during(format!("{name} is not installed"))
+}

@@ -1,0 +1,65 @@
+//! The cases, by subject. Each is a function whose name says what must hold.
+
+mod api;
+mod bad_bundle;
+mod bad_input;
+mod crash;
+mod daemon_life;
+mod deny;
+mod exec;
+mod ids;
+mod leases;
+mod lost_ground;
+mod opening;
+mod placeholder;
+mod plugin;
+mod postgres;
+mod scene;
+mod walls;
+mod wrapper;
+
+pub use scene::Scene;
+
+use crate::Outcome;
+
+/// One case.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// `subject::what_must_hold`.
+    pub name: &'static str,
+    /// What it does.
+    pub body: fn(&mut Scene) -> Outcome,
+}
+
+/// Lists functions of a room as its cases.
+macro_rules! cases {
+    ($subject:literal: $($case:ident),+ $(,)?) => {
+        pub(super) const CASES: &[$crate::cases::Case] = &[
+            $($crate::cases::Case { name: concat!($subject, "::", stringify!($case)), body: $case }),+
+        ];
+    };
+}
+use cases;
+
+/// Every case, in the order in which they run: the road first, then the ways off it, the slowest last.
+pub fn all() -> Vec<Case> {
+    [
+        plugin::CASES,
+        opening::CASES,
+        ids::CASES,
+        leases::CASES,
+        deny::CASES,
+        walls::CASES,
+        placeholder::CASES,
+        exec::CASES,
+        wrapper::CASES,
+        bad_bundle::CASES,
+        bad_input::CASES,
+        api::CASES,
+        daemon_life::CASES,
+        crash::CASES,
+        lost_ground::CASES,
+        postgres::CASES,
+    ]
+    .concat()
+}

@@ -1,0 +1,207 @@
+//! The private host, from the inside: default paths, nothing of the machine's behind them.
+//!
+//! `/run` is a fresh tmpfs; `/etc` and `/var/lib` are overlays, so that what is written there stays here;
+//! Docker's and Cofferdam's data lie in the scratch directory, on a real filesystem. A command that works
+//! here works on a user's host as it is written.
+
+use crate::{
+    binaries::{need, search_path},
+    command::{Ran, finish, run},
+    daemon::Daemon,
+    engine::Engine,
+    failure::{During, Outcome},
+    gate,
+    namespaces::Place,
+    scratch::cgroup,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The settings of both binaries, at their default place.
+pub const SETTINGS: &str = "/etc/cofferdam/config.toml";
+
+/// Cofferdam's state, at its default place.
+pub const STATE: &str = "/var/lib/cofferdam";
+
+/// A host of our own.
+#[derive(Debug)]
+pub struct Host {
+    place: Place,
+    /// Its Docker.
+    pub engine: Engine,
+    /// Its cofferdamd.
+    pub daemon: Daemon,
+}
+
+impl Host {
+    /// Lays out the filesystem. Nothing runs yet.
+    ///
+    /// # Errors
+    /// Where a mount fails.
+    pub fn lay_out(place: Place) -> Outcome<Self> {
+        run("ip", &["link", "set", "lo", "up"])?.ok()?;
+        mount(&["-t", "tmpfs", "-o", "mode=755,size=512m", "tmpfs", "/run"])?;
+        fs::create_dir_all("/run/lock")?;
+        for directory in ["/etc", "/var/lib"] {
+            overlay(directory)?;
+        }
+        for (name, at) in [("docker", "/var/lib/docker"), ("cofferdam", STATE)] {
+            let real = place.scratch.join(name);
+            fs::create_dir_all(&real)?;
+            fs::create_dir_all(at)?;
+            mount(&["--bind", &real.to_string_lossy(), at])?;
+        }
+        // As systemd has it; the outside is not a peer.
+        mount(&["--make-rshared", "/"])?;
+        run("groupadd", &["--force", "--system", "cofferdam"])?.ok()?;
+        let host = Host {
+            engine: Engine::new(place.scratch.join("dockerd.log"), cgroup(&place.scratch)),
+            daemon: Daemon::new(
+                place.binaries.join("cofferdamd"),
+                place.scratch.join("cofferdamd.log"),
+            ),
+            place,
+        };
+        fs::create_dir_all("/etc/cofferdam")?;
+        host.settings("")?;
+        host.register_runtime()?;
+        Ok(host)
+    }
+
+    /// Lays out the filesystem and starts Docker and the daemon.
+    ///
+    /// # Errors
+    /// Where one of them does not start.
+    pub fn raise(place: Place) -> Outcome<Self> {
+        let mut host = Self::lay_out(place)?;
+        host.engine.start(&[])?;
+        host.daemon.start()?;
+        Ok(host)
+    }
+
+    /// The scratch directory.
+    pub fn scratch(&self) -> &Path {
+        &self.place.scratch
+    }
+
+    /// The directory of cached images.
+    pub fn images(&self) -> &Path {
+        &self.place.images
+    }
+
+    /// The wrapper under test.
+    pub fn wrapper(&self) -> PathBuf {
+        self.place.binaries.join("cofferdam-runtime")
+    }
+
+    /// Writes the settings: what this machine needs, then `more`.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn settings(&self, more: &str) -> Outcome {
+        let runc = need("runc")?;
+        let text = format!("[runtime]\nprogram = \"{}\"\n{more}\n", runc.display());
+        Ok(fs::write(SETTINGS, text)?)
+    }
+
+    /// A command with the environment that a user's shell would give it here.
+    pub fn command<S: AsRef<std::ffi::OsStr>>(&self, program: &str, arguments: &[S]) -> Command {
+        let ours = self.place.binaries.join(program);
+        let program = if ours.is_file() { Ok(ours) } else { need(program) };
+        let mut command = Command::new(program.unwrap_or_default());
+        command
+            .args(arguments)
+            .env(
+                "PATH",
+                format!("{}:{}", self.place.binaries.display(), search_path()),
+            )
+            .env("DOCKER_CONFIG", self.place.scratch.join("docker-client"))
+            .env("DOCKER_BUILDKIT", "0")
+            .env("DOCKER_CLI_HINTS", "false")
+            .env_remove("DOCKER_HOST")
+            .env_remove("DOCKER_CONTEXT");
+        command
+    }
+
+    /// Runs `docker …`.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn docker(&self, arguments: &[&str]) -> Outcome<Ran> {
+        finish(&self.command("docker", arguments))
+    }
+
+    /// Runs `cofferdam …`.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn cofferdam(&self, arguments: &[&str]) -> Outcome<Ran> {
+        finish(&self.command("cofferdam", arguments))
+    }
+
+    /// Runs the unchanged `runc …`.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn runc(&self, arguments: &[&str]) -> Outcome<Ran> {
+        finish(&self.command("runc", arguments))
+    }
+
+    /// Runs `cofferdam-runtime …`, as an engine's shim does.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn runtime(&self, arguments: &[&str]) -> Outcome<Ran> {
+        finish(&self.command("cofferdam-runtime", arguments))
+    }
+
+    /// Ends every container and removes it.
+    ///
+    /// # Errors
+    /// Where Docker does not answer.
+    pub fn remove_containers(&self) -> Outcome {
+        let ids = self.docker(&["ps", "--all", "--quiet"])?.ok()?;
+        let ids: Vec<&str> = ids.out.split_whitespace().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut arguments = vec!["rm", "--force", "--volumes"];
+        arguments.extend(ids);
+        self.docker(&arguments)?.ok()?;
+        Ok(())
+    }
+
+    /// The entry that a user adds to Docker's settings; and the one with a gate in front of it.
+    fn register_runtime(&self) -> Outcome {
+        fs::create_dir_all("/etc/docker")?;
+        let settings = serde_json::json!({ "runtimes": {
+            "cofferdam": { "path": self.wrapper() },
+            "gated": { "path": gate::install(&self.wrapper())? },
+        } });
+        Ok(fs::write(
+            "/etc/docker/daemon.json",
+            serde_json::to_vec_pretty(&settings)?,
+        )?)
+    }
+}
+
+/// Runs `mount …`.
+///
+/// # Errors
+/// What it said.
+pub fn mount(arguments: &[&str]) -> Outcome {
+    run("mount", arguments)?.ok().map(drop)
+}
+
+/// Makes what is written below a directory of the machine private, in memory.
+fn overlay(directory: &str) -> Outcome {
+    let private = format!("/run/private{directory}");
+    for part in ["upper", "work"] {
+        fs::create_dir_all(format!("{private}/{part}")).during(&private)?;
+    }
+    let options = format!("lowerdir={directory},upperdir={private}/upper,workdir={private}/work");
+    mount(&["-t", "overlay", "-o", &options, "overlay", directory])
+}

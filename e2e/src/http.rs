@@ -1,0 +1,48 @@
+//! A plain HTTP/1.1 request over a unix socket: enough to speak to the faces as a hostile client might.
+
+use crate::failure::{During, Outcome};
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::Duration,
+};
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+/// Sends one request and reads the answer to its end.
+///
+/// # Errors
+/// Where the socket cannot be reached, or what comes back is not HTTP.
+pub fn request(socket: &Path, method: &str, path: &str, body: &[u8]) -> Outcome<Answer> {
+    let mut stream = UnixStream::connect(socket).during(socket.display())?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    // The other end may refuse a large body before it has read it all; its answer is what counts.
+    let unfinished = stream.write_all(body);
+    let mut answer = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut answer)
+        && answer.is_empty()
+    {
+        unfinished.during("sending the body")?;
+        return Err(error).during("reading the answer");
+    }
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").during("an answer without a head")?;
+    let status = head.split(' ').nth(1).during("an answer without a status")?;
+    Ok(Answer {
+        status: status.parse()?,
+        body: body.to_owned(),
+    })
+}

@@ -1,0 +1,85 @@
+//! Building, and where what was built lies. One target directory; the tests and the demo share one build.
+
+use e2e::{Failure, Outcome, failure::During, progress::step};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The packages of the three binaries.
+const PACKAGES: [&str; 6] = [
+    "-p",
+    "cofferdam-daemon",
+    "-p",
+    "cofferdam-runtime",
+    "-p",
+    "cofferdam-cli",
+];
+
+/// The repository.
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The target directory that this program was built in.
+pub(crate) fn target() -> Outcome<PathBuf> {
+    let program = std::env::current_exe()?;
+    program
+        .ancestors()
+        .nth(2)
+        .map(Path::to_owned)
+        .during("the target directory")
+}
+
+/// Where images are cached.
+pub(crate) fn images() -> Outcome<PathBuf> {
+    Ok(target()?.join("images"))
+}
+
+/// Builds what the tests drive, with the features of the whole workspace, as `cargo test` does: so nothing is
+/// built twice.
+pub(crate) fn for_tests() -> Outcome<PathBuf> {
+    step("building", || {
+        cargo(&["build", "--quiet", "--workspace", "--bins"])
+    })?;
+    Ok(target()?.join("debug"))
+}
+
+/// Builds the three binaries for release.
+pub(crate) fn for_release() -> Outcome<PathBuf> {
+    let mut arguments = vec!["build", "--quiet", "--release"];
+    arguments.extend(PACKAGES);
+    step("building for release", || cargo(&arguments))?;
+    Ok(target()?.join("release"))
+}
+
+/// Builds the example that measures decisions.
+pub(crate) fn decide_example() -> Outcome {
+    step("building the decide example", || {
+        cargo(&[
+            "build",
+            "--quiet",
+            "--release",
+            "-p",
+            "cofferdam-policy",
+            "--example",
+            "decide",
+        ])
+    })
+}
+
+/// Runs cargo in the repository, its output to the terminal.
+pub(crate) fn cargo(arguments: &[&str]) -> Outcome {
+    let status = cargo_command(arguments).status().during("cargo")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("cargo {} failed", arguments.join(" "))))
+}
+
+/// A cargo command in the repository.
+pub(crate) fn cargo_command(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(arguments).current_dir(repository());
+    command
+}

@@ -1,0 +1,107 @@
+//! The command line, and which room each verb is in.
+
+use crate::{bench, check, demo, install, outside, test};
+use clap::{Parser, Subcommand};
+use e2e::{Outcome, namespaces::Place, suite};
+use std::path::PathBuf;
+
+/// The whole line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "What contributors and users type in this repository"
+)]
+pub(crate) struct Line {
+    /// The scratch directory of the private host that this runs in.
+    #[arg(long, hide = true)]
+    inside: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run all checks and tests; on Debian, install what they need first.
+    Test {
+        /// Only tests whose name contains this.
+        #[arg(long, default_value = "")]
+        filter: String,
+        /// Install nothing; say what is missing instead.
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Check formatting, lints and licences.
+    Check {
+        /// Install nothing; say what is missing instead.
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Show on a private Docker what Cofferdam is for.
+    Demo {
+        /// Install nothing; say what is missing instead.
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Measure beside a rival: attach, remap, decide, or all.
+    Bench {
+        /// Which.
+        name: bench::Name,
+        /// Also write the table to this file.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// A tenth of the work, to see whether it runs.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Build for release and install on this host.
+    Install {
+        /// Install below this directory, for packagers.
+        #[arg(long, default_value = "/")]
+        destdir: PathBuf,
+        /// Also add the runtime to Docker's settings.
+        #[arg(long)]
+        docker: bool,
+    },
+    /// Run the end-to-end cases alone, with the binaries as they are in target/debug.
+    Suite {
+        /// Only cases whose name contains this.
+        #[arg(long, default_value = "")]
+        filter: String,
+    },
+    /// Man pages and completions below a directory; with the feature `pages` only.
+    #[cfg(feature = "pages")]
+    #[command(hide = true)]
+    Pages { directory: PathBuf },
+}
+
+impl Line {
+    /// Runs the verb, outside or inside; answers the exit code.
+    pub(crate) fn run(self) -> Outcome<u8> {
+        match self.inside {
+            Some(scratch) => run_inside(self.verb, Place::read(&scratch)?),
+            None => run_outside(self.verb),
+        }
+    }
+}
+
+fn run_outside(verb: Verb) -> Outcome<u8> {
+    match verb {
+        Verb::Test { filter, no_install } => test::run(&filter, !no_install),
+        Verb::Check { no_install } => check::run(!no_install).map(|totals| totals.exit_code()),
+        Verb::Demo { no_install } => outside::demo(!no_install),
+        Verb::Bench { name, json, quick } => outside::bench(name, json, quick),
+        Verb::Install { destdir, docker } => install::run(&destdir, docker).map(|()| 0),
+        Verb::Suite { filter } => outside::suite(&filter),
+        #[cfg(feature = "pages")]
+        Verb::Pages { directory } => crate::pages::write(&directory).map(|()| 0),
+    }
+}
+
+fn run_inside(verb: Verb, place: Place) -> Outcome<u8> {
+    match verb {
+        Verb::Suite { filter } => suite::run(place, &filter),
+        Verb::Demo { .. } => demo::run(place),
+        Verb::Bench { name, json, quick } => bench::run(place, name, json.as_deref(), quick).map(|()| 0),
+        _ => Err(e2e::Failure::new("this verb does not run inside a private host")),
+    }
+}
