@@ -59,8 +59,19 @@ pub(crate) struct Config {
     pub(crate) mounts: Option<Vec<Mount>>,
     #[serde(default)]
     pub(crate) linux: Option<Linux>,
+    /// By the moment at which they run.
+    #[serde(default)]
+    pub(crate) hooks: Option<BTreeMap<String, Option<Vec<Hook>>>>,
     #[serde(default)]
     pub(crate) annotations: Option<BTreeMap<String, String>>,
+}
+
+/// A program that the runtime runs as root (OCI runtime-spec, "POSIX-platform Hooks").
+#[derive(Debug, Deserialize)]
+pub(crate) struct Hook {
+    pub(crate) path: String,
+    #[serde(default)]
+    pub(crate) args: Option<Vec<String>>,
 }
 
 /// The container's first process.

@@ -1,37 +1,58 @@
 //! Where a container's namespaces come from.
 
 use crate::config::{IdMapping, Linux, NamespaceEntry};
+use crate::mounts::FileId;
 use cofferdam_model::{IdMap, IdRange, Namespace, Namespaces};
+
+/// Whether the namespace of this kind behind this path is the host's.
+pub(crate) type IsHosts<'a> = dyn Fn(&str, &str) -> bool + 'a;
 
 /// The namespaces that config.json asks for.
 ///
 /// A user namespace that is not asked for is the engine's ordinary case, none of its own and none joined: it counts as
 /// the container's own, without a map.
-pub(crate) fn measure(linux: &Linux) -> Namespaces {
+pub(crate) fn measure(linux: &Linux, is_hosts: &IsHosts<'_>) -> Namespaces {
     let entries = linux.namespaces.as_deref().unwrap_or_default();
+    let one = |kind, absent| one(entries, kind, absent, is_hosts);
     Namespaces {
-        pid: one(entries, "pid", Namespace::Host),
-        mount: one(entries, "mount", Namespace::Host),
-        ipc: one(entries, "ipc", Namespace::Host),
-        network: one(entries, "network", Namespace::Host),
-        uts: one(entries, "uts", Namespace::Host),
-        cgroup: one(entries, "cgroup", Namespace::Host),
-        user: one(entries, "user", Namespace::Own),
+        pid: one("pid", Namespace::Host),
+        mount: one("mount", Namespace::Host),
+        ipc: one("ipc", Namespace::Host),
+        network: one("network", Namespace::Host),
+        uts: one("uts", Namespace::Host),
+        cgroup: one("cgroup", Namespace::Host),
+        user: one("user", Namespace::Own),
     }
 }
 
-/// A kind that is named twice counts as the worse of both.
-fn one(entries: &[NamespaceEntry], kind: &str, absent: Namespace) -> Namespace {
-    let mut named = entries.iter().filter(|entry| entry.kind == kind).peekable();
-    if named.peek().is_none() {
-        return absent;
+/// Of several entries of a kind, the worst counts.
+fn one(entries: &[NamespaceEntry], kind: &str, absent: Namespace, is_hosts: &IsHosts<'_>) -> Namespace {
+    let mut found = None;
+    for entry in entries.iter().filter(|entry| entry.kind == kind) {
+        let this = match entry.path.as_deref() {
+            None | Some("") => Namespace::Own,
+            Some(path) if is_hosts(kind, path) => Namespace::Host,
+            Some(_) => Namespace::Foreign,
+        };
+        found = match (found, this) {
+            (Some(Namespace::Foreign), _) | (_, Namespace::Foreign) => Some(Namespace::Foreign),
+            (Some(Namespace::Host), _) | (_, Namespace::Host) => Some(Namespace::Host),
+            _ => Some(Namespace::Own),
+        };
     }
-    let joined = named.any(|entry| entry.path.as_deref().is_some_and(|path| !path.is_empty()));
-    if joined {
-        Namespace::Foreign
-    } else {
-        Namespace::Own
-    }
+    found.unwrap_or(absent)
+}
+
+/// Whether a path leads to a namespace that the daemon itself is in, which is the host's (namespaces(7)): engines name the
+/// host's network so. What cannot be told is not the host's.
+pub(crate) fn is_hosts(kind: &str, path: &str) -> bool {
+    let own = match kind {
+        "network" => "net",
+        "mount" => "mnt",
+        other => other,
+    };
+    let file = |path: &str| rustix::fs::stat(path).map(|facts| FileId::of(&facts));
+    matches!((file(path), file(&format!("/proc/self/ns/{own}"))), (Ok(theirs), Ok(ours)) if theirs == ours)
 }
 
 /// The map of the container's own user namespace, where it has one.
@@ -60,11 +81,22 @@ mod tests {
         serde_json::from_str(&format!(r#"{{"namespaces":{namespaces}}}"#)).unwrap()
     }
 
+    fn measured(namespaces: &str) -> Namespaces {
+        measure(&linux(namespaces), &is_hosts)
+    }
+
+    #[test]
+    fn the_hosts_by_path_is_the_hosts() {
+        let found = measured(
+            r#"[{"type":"network","path":"/proc/self/ns/net"},{"type":"ipc","path":"/proc/self/ns/net"}]"#,
+        );
+        assert_eq!((found.network, found.ipc), (Namespace::Host, Namespace::Foreign));
+    }
+
     #[test]
     fn absent_is_the_hosts_and_a_path_is_foreign() {
-        let found = measure(&linux(
-            r#"[{"type":"mount"},{"type":"ipc","path":"/proc/1/ns/ipc"},{"type":"uts","path":""}]"#,
-        ));
+        let found =
+            measured(r#"[{"type":"mount"},{"type":"ipc","path":"/nowhere/ns/ipc"},{"type":"uts","path":""}]"#);
         assert_eq!(
             (found.mount, found.ipc, found.uts),
             (Namespace::Own, Namespace::Foreign, Namespace::Own)
@@ -77,9 +109,7 @@ mod tests {
 
     #[test]
     fn the_worse_of_two_counts() {
-        let found = measure(&linux(
-            r#"[{"type":"pid"},{"type":"pid","path":"/proc/7/ns/pid"}]"#,
-        ));
+        let found = measured(r#"[{"type":"pid"},{"type":"pid","path":"/nowhere/ns/pid"}]"#);
         assert_eq!(found.pid, Namespace::Foreign);
     }
 

@@ -1,6 +1,6 @@
 //! What a container holds beyond an engine's ordinary container.
 
-use crate::config::{Capabilities, Config, DeviceRule, Linux};
+use crate::config::{Capabilities, Config, DeviceRule, Hook, Linux};
 use cofferdam_model::{Namespace, Namespaces, Privilege};
 use std::collections::BTreeSet;
 
@@ -78,6 +78,16 @@ pub(crate) fn measure(config: &Config, linux: &Linux, namespaces: &Namespaces) -
             .into_iter()
             .map(|kind| Privilege::SharedNamespace(kind.to_owned())),
     );
+    let hooks = config
+        .hooks
+        .iter()
+        .flatten()
+        .flat_map(|(_, hooks)| hooks.iter().flatten());
+    found.extend(
+        hooks
+            .filter(|hook| !is_engines_own(hook))
+            .map(|hook| Privilege::Hook(hook.path.clone())),
+    );
     if linux.seccomp.is_none() {
         found.insert(Privilege::UnconfinedSeccomp);
     }
@@ -118,6 +128,23 @@ pub(crate) fn bare(set: &Option<Vec<String>>) -> BTreeSet<String> {
         .flatten()
         .map(|name| name.to_ascii_uppercase().trim_start_matches("CAP_").to_owned())
         .collect()
+}
+
+/// Docker connects a container to its network by a hook of its own: its very binary, with one argument that nothing else has.
+fn is_engines_own(hook: &Hook) -> bool {
+    let number = hook
+        .path
+        .strip_prefix("/proc/")
+        .and_then(|rest| rest.strip_suffix("/exe"));
+    let is_a_process =
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+    is_a_process
+        && hook
+            .args
+            .iter()
+            .flatten()
+            .next()
+            .is_some_and(|name| name == "libnetwork-setkey")
 }
 
 /// Namespaces that are shared, but for pid, mount and network, which are facts of their own. An engine's ordinary container
@@ -179,7 +206,7 @@ mod tests {
         );
         let config = config::parse(text.as_bytes()).unwrap();
         let linux = config.linux.as_ref().unwrap();
-        measure(&config, linux, &namespaces::measure(linux))
+        measure(&config, linux, &namespaces::measure(linux, &|_, _| false))
             .iter()
             .map(ToString::to_string)
             .collect()
@@ -228,6 +255,14 @@ mod tests {
     }
 
     #[test]
+    fn hooks_other_than_the_engines_own_are_found() {
+        let own = r#","hooks":{"prestart":[{"path":"/proc/10/exe","args":["libnetwork-setkey","x"]}]}"#;
+        assert!(found("", own).is_empty());
+        let foreign = r#","hooks":{"Whatever":[{"path":"/bin/touch"},{"path":"/proc/self/exe","args":["libnetwork-setkey"]}],"poststop":null}"#;
+        assert_eq!(found("", foreign), ["hook:/bin/touch", "hook:/proc/self/exe"]);
+    }
+
+    #[test]
     fn capabilities_count_in_every_set() {
         for set in ["bounding", "effective", "permitted", "inheritable", "ambient"] {
             let text = format!(
@@ -236,7 +271,7 @@ mod tests {
             );
             let config = config::parse(text.as_bytes()).unwrap();
             let linux = config.linux.as_ref().unwrap();
-            let found = measure(&config, linux, &namespaces::measure(linux));
+            let found = measure(&config, linux, &namespaces::measure(linux, &|_, _| false));
             assert_eq!(
                 found.into_iter().collect::<Vec<_>>(),
                 [Privilege::Capability("SYS_ADMIN".into())],
@@ -250,7 +285,7 @@ mod tests {
         let text = r#"{"process":{"args":["a"],"cwd":"/","user":{"uid":0,"gid":0}},"linux":{},"annotations":{"run.oci.x":"1","y":"2"}}"#;
         let config = config::parse(text.as_bytes()).unwrap();
         let linux = config.linux.as_ref().unwrap();
-        let found: Vec<String> = measure(&config, linux, &namespaces::measure(linux))
+        let found: Vec<String> = measure(&config, linux, &namespaces::measure(linux, &|_, _| false))
             .iter()
             .map(ToString::to_string)
             .collect();

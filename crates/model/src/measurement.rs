@@ -146,6 +146,8 @@ pub enum Privilege {
     UnconfinedSeccomp,
     /// `/proc` or `/sys` paths that engines mask are not masked.
     UnmaskedPaths,
+    /// A program that the runtime is to run as root beside the container (OCI hooks), and that is not the engine's own.
+    Hook(String),
     /// An annotation that steers the runtime below.
     SteeringAnnotation(String),
 }
@@ -170,7 +172,10 @@ impl Privilege {
             Privilege::Capability(name) => REACHING_CAPABILITIES.contains(&name.as_str()),
             Privilege::BlockDevice(_) | Privilege::SteeringAnnotation(_) => true,
             Privilege::SharedNamespace(kind) => kind == "user",
-            Privilege::Device(_) | Privilege::UnconfinedSeccomp | Privilege::UnmaskedPaths => false,
+            Privilege::Device(_)
+            | Privilege::Hook(_)
+            | Privilege::UnconfinedSeccomp
+            | Privilege::UnmaskedPaths => false,
         }
     }
 }
@@ -184,6 +189,7 @@ impl fmt::Display for Privilege {
             Privilege::SharedNamespace(kind) => write!(f, "namespace:{kind}"),
             Privilege::UnconfinedSeccomp => f.write_str("unconfined-seccomp"),
             Privilege::UnmaskedPaths => f.write_str("unmasked-paths"),
+            Privilege::Hook(path) => write!(f, "hook:{path}"),
             Privilege::SteeringAnnotation(key) => write!(f, "annotation:{key}"),
         }
     }
@@ -195,7 +201,7 @@ impl FromStr for Privilege {
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
             Problem::invalid("not a privilege").remedy(
-                "write cap:NAME, device:PATH, namespace:ipc, namespace:uts, namespace:cgroup, unconfined-seccomp or unmasked-paths",
+                "write cap:NAME, device:PATH, hook:PATH, namespace:ipc, namespace:uts, namespace:cgroup, unconfined-seccomp or unmasked-paths",
             )
         };
         match text.split_once(':') {
@@ -205,6 +211,7 @@ impl FromStr for Privilege {
             Some(("device", device)) => Ok(Privilege::Device(device.to_owned())),
             Some(("block-device", device)) => Ok(Privilege::BlockDevice(device.to_owned())),
             Some(("namespace", kind)) => Ok(Privilege::SharedNamespace(kind.to_owned())),
+            Some(("hook", path)) => Ok(Privilege::Hook(path.to_owned())),
             Some(("annotation", key)) => Ok(Privilege::SteeringAnnotation(key.to_owned())),
             None if text == "unconfined-seccomp" => Ok(Privilege::UnconfinedSeccomp),
             None if text == "unmasked-paths" => Ok(Privilege::UnmaskedPaths),
@@ -258,6 +265,7 @@ mod tests {
         for text in [
             "cap:SYS_ADMIN",
             "device:/dev/fuse",
+            "hook:/usr/bin/x",
             "namespace:ipc",
             "unconfined-seccomp",
             "unmasked-paths",

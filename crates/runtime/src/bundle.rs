@@ -55,7 +55,10 @@ impl Bundle {
         let config: Value = serde_json::from_slice(&bytes).map_err(|error| {
             Problem::invalid(format!("cannot parse config.json in the bundle {shown}: {error}"))
         })?;
-        let sources = open_sources(&config)?;
+        let sources = open_sources(
+            mounts(&config)
+                .map_err(|problem| problem.context(format_args!("config.json in the bundle {shown}")))?,
+        )?;
         Ok(Bundle {
             path: path.to_owned(),
             bytes,
@@ -118,13 +121,18 @@ impl Bundle {
     }
 }
 
+/// The mounts of config.json. A document that could not be one is refused here, before anything relies on it.
+fn mounts(config: &Value) -> Result<&[Value]> {
+    let wrong = || Problem::invalid("it is not what the OCI runtime specification describes");
+    match config.as_object().ok_or_else(wrong)?.get("mounts") {
+        None | Some(Value::Null) => Ok(&[]),
+        Some(Value::Array(mounts)) if mounts.iter().all(Value::is_object) => Ok(mounts),
+        Some(_) => Err(wrong()),
+    }
+}
+
 /// Opens what the bind mounts bind. What does not exist is left to the real runtime, which will say so.
-fn open_sources(config: &Value) -> Result<Vec<(usize, OwnedFd)>> {
-    let mounts = config
-        .get("mounts")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+fn open_sources(mounts: &[Value]) -> Result<Vec<(usize, OwnedFd)>> {
     let mut sources = Vec::new();
     for (index, source) in mounts
         .iter()
@@ -184,7 +192,17 @@ mod tests {
     fn bundles_made_to_harm_are_refused() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let huge = format!("\"{}\"", "x".repeat(CONFIG_MAX));
-        for config in ["", "{", "\0", &deep, &huge] {
+        for config in [
+            "",
+            "{",
+            "\0",
+            "[]",
+            "7",
+            r#"{"mounts":7}"#,
+            r#"{"mounts":[7]}"#,
+            &deep,
+            &huge,
+        ] {
             assert!(bundle(config).is_err());
         }
         assert!(Bundle::open(Path::new("/does/not/exist")).is_err());

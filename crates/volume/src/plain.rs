@@ -140,7 +140,8 @@ impl PlainStore {
     /// # Errors
     /// `unavailable` or `internal`, as the system says.
     pub fn forget_unfinished(&self, id: &VolumeId) -> Result<()> {
-        remove_tree(self.root.as_fd(), id.as_str()).map_err(|error| problem("cannot wipe an unfinished volume", error))
+        remove_tree(self.root.as_fd(), id.as_str())
+            .map_err(|error| problem("cannot wipe an unfinished volume", error))
     }
 
     /// Takes a volume out of the store at once; its data waits in the trash. One that is not there is no error.

@@ -20,7 +20,7 @@ fn exec_is_refused_in_a_container_that_holds_a_volume(scene: &mut Scene) -> Outc
     scene.keeper(&volume, &[])?;
     let holder = scene.hold(&volume, &[])?;
     let ran = scene.docker(&["exec", &holder, "cat", "/data/log"])?;
-    ran.refused(&["cofferdam:", &volume])?.silent_on(&["holds"])?;
+    ran.refused(&["cofferdam:", &volume])?.silent_on(&["0 holds"])?;
     scene
         .docker(&["exec", "--privileged", &holder, "true"])?
         .refused(&["cofferdam:"])?;
@@ -124,7 +124,7 @@ fn exec_without_a_daemon_is_refused(scene: &mut Scene) -> Outcome {
 
 fn checkpoint_is_refused(scene: &mut Scene) -> Outcome {
     let volume = scene.volume("data", &[])?;
-    scene.keeper(&volume, &["--exec"])?;
+    scene.keeper(&volume, &[])?;
     let holder = scene.hold(&volume, &[])?;
     let image = scene.host.scratch().join("checkpoint");
     let line = [

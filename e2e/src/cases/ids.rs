@@ -54,11 +54,12 @@ fn another_uid_owns_the_same_files(scene: &mut Scene) -> Outcome {
         second.ok()?.out,
         "1000\n1001\n1001\n1001\n".to_owned(),
     )?;
+    // Root sees the ids as they are on disk: docs/decisions/0003-root-sees-ids-as-they-are.md.
     let root = scene.run(&volume, &[], "tiny:1", &argv)?;
     same(
         "what root sees",
         root.ok()?.out,
-        "1000\n1001\n0\n0\n0\n".to_owned(),
+        "1000\n1001\n0\n1000\n1000\n".to_owned(),
     )
 }
 

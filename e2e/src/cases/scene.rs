@@ -55,6 +55,9 @@ impl<'h> Scene<'h> {
         for volume in self.volumes()? {
             self.cofferdam(&["volume", "rm", &volume, "--yes"])?.ok()?;
         }
+        for app in self.apps()? {
+            self.cofferdam(&["app", "rm", &app])?.ok()?;
+        }
         clean
     }
 
@@ -264,10 +267,19 @@ impl<'h> Scene<'h> {
     }
 
     fn volumes(&self) -> Outcome<Vec<String>> {
-        let listed = self.cofferdam(&["--json", "volume", "ls"])?.ok()?.json()?;
-        let names = listed.as_array().during("a list of volumes")?.iter();
+        self.names("volume", "/volume/name")
+    }
+
+    fn apps(&self) -> Outcome<Vec<String>> {
+        self.names("app", "/name")
+    }
+
+    /// The names in a list that the command gives.
+    fn names(&self, noun: &str, place: &str) -> Outcome<Vec<String>> {
+        let listed = self.cofferdam(&["--json", noun, "ls"])?.ok()?.json()?;
+        let names = listed.as_array().during("a list")?.iter();
         Ok(names
-            .filter_map(|detail| detail.pointer("/volume/name")?.as_str().map(str::to_owned))
+            .filter_map(|one| one.pointer(place)?.as_str().map(str::to_owned))
             .collect())
     }
 }

@@ -8,7 +8,6 @@ cases!("walls":
     a_privileged_container_opens_nothing,
     the_hosts_pid_namespace_opens_nothing,
     another_containers_pid_namespace_opens_nothing,
-    a_neighbour_cannot_join_a_holders_pid_namespace,
     added_capabilities_that_reach_out_open_nothing,
     an_added_capability_needs_the_rules_leave,
     the_hosts_ipc_and_uts_need_the_rules_leave,
@@ -54,29 +53,6 @@ fn another_containers_pid_namespace_opens_nothing(scene: &mut Scene) -> Outcome 
         )?
         .refused(&["cofferdam:", "pid"])?;
     scene.nothing_is_held()
-}
-
-fn a_neighbour_cannot_join_a_holders_pid_namespace(scene: &mut Scene) -> Outcome {
-    let volume = scene.usual()?;
-    scene.keeper(&volume, &[])?;
-    let holder = scene.hold(&volume, &[])?;
-    let join = format!("container:{holder}");
-    let line = [
-        "run",
-        "--rm",
-        "--runtime",
-        "cofferdam",
-        "--pid",
-        &join,
-        "tiny:1",
-        "cat",
-        "/proc/1/root/data/log",
-    ];
-    scene
-        .docker(&line)?
-        .refused(&["cofferdam:"])?
-        .silent_on(&["holds"])?;
-    Ok(())
 }
 
 fn added_capabilities_that_reach_out_open_nothing(scene: &mut Scene) -> Outcome {

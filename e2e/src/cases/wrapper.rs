@@ -68,11 +68,15 @@ fn a_daemon_that_hangs_is_waited_for_five_seconds(scene: &mut Scene) -> Outcome 
     let running = scene.begin("gated", &volume, &[], &[])?;
     gate.bundle()?;
     scene.host.daemon.freeze()?;
+    let asking = || crate::process::with_arguments(&["cofferdam-runtime", " create "]);
     gate.open()?;
+    crate::process::until("the wrapper asks", Duration::from_secs(5), || {
+        !asking().is_empty()
+    })?;
     let begun = Instant::now();
     // The engine tells the plugin before it tells us, so the wrapper's own end is looked for.
     let ended = crate::process::until("the wrapper gives up", Duration::from_secs(8), || {
-        crate::process::with_arguments(&["cofferdam-runtime", " create "]).is_empty()
+        asking().is_empty()
     });
     let waited = begun.elapsed();
     scene.host.daemon.thaw()?;

@@ -100,7 +100,7 @@ fn assemble(
         .linux
         .as_ref()
         .ok_or_else(|| Problem::invalid("config.json has no linux section"))?;
-    let namespaces = namespaces::measure(linux);
+    let namespaces = namespaces::measure(linux, &namespaces::is_hosts);
     let process = &config.process;
     Ok(Measurement {
         container: bundle.container.clone(),
