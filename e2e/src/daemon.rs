@@ -72,7 +72,7 @@ impl Daemon {
     /// # Errors
     /// Where it goes on running.
     pub fn start_in_vain(&mut self) -> Outcome<String> {
-        let before = fs::metadata(&self.log).map_or(0, |metadata| metadata.len());
+        let before = self.log_length();
         self.spawn()?;
         let ended = until("cofferdamd refuses to start", START, || self.ended());
         if ended.is_err() {
@@ -83,9 +83,7 @@ impl Daemon {
         if child.success() {
             return Err(Failure::new("cofferdamd ended as if all were well"));
         }
-        let log = fs::read(&self.log)?;
-        let fresh = log.get(usize::try_from(before)?..).unwrap_or_default();
-        Ok(String::from_utf8_lossy(fresh).into_owned())
+        Ok(self.log_since(before))
     }
 
     /// Its process id.
@@ -149,6 +147,18 @@ impl Daemon {
     /// The end of its log.
     pub fn log(&self) -> String {
         log_tail(&self.log)
+    }
+
+    /// How long its log is, in bytes.
+    pub fn log_length(&self) -> u64 {
+        fs::metadata(&self.log).map_or(0, |metadata| metadata.len())
+    }
+
+    /// What it has logged since its log was this long.
+    pub fn log_since(&self, length: u64) -> String {
+        let log = fs::read(&self.log).unwrap_or_default();
+        let fresh = usize::try_from(length).ok().and_then(|length| log.get(length..));
+        String::from_utf8_lossy(fresh.unwrap_or_default()).into_owned()
     }
 
     fn spawn(&mut self) -> Outcome {

@@ -70,6 +70,7 @@ fn trial(host: &Arc<Mutex<Host>>, number: usize, case: Case) -> Trial {
     let host = Arc::clone(host);
     Trial::test(case.name, move || {
         let mut host = lock(&host);
+        let before = host.daemon.log_length();
         let mut scene = Scene::new(&mut host, format!("t{number}"));
         let result = scene.open().and_then(|()| (case.body)(&mut scene));
         let tidied = scene.close();
@@ -77,7 +78,7 @@ fn trial(host: &Arc<Mutex<Host>>, number: usize, case: Case) -> Trial {
             (Ok(()), tidied) => tidied.during("afterwards"),
             (result, _) => result,
         };
-        outcome.map_err(|failure| Failed::from(format!("{failure}\n  daemon: {}", host.daemon.log())))
+        outcome.map_err(|failure| Failed::from(format!("{failure}\n{}", host.daemon.log_since(before))))
     })
 }
 

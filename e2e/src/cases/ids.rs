@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path};
 
 cases!("ids":
     another_uid_owns_the_same_files,
+    root_without_its_capabilities_owns_them_too,
     no_file_is_touched_by_another_uid,
     on_disk_the_owner_stays_canonical,
     files_of_other_owners_keep_them,
@@ -54,12 +55,27 @@ fn another_uid_owns_the_same_files(scene: &mut Scene) -> Outcome {
         second.ok()?.out,
         "1000\n1001\n1001\n1001\n".to_owned(),
     )?;
-    // Root sees the ids as they are on disk: docs/decisions/0003-root-sees-ids-as-they-are.md.
-    let root = scene.run(&volume, &[], "tiny:1", &argv)?;
+    Ok(())
+}
+
+fn root_without_its_capabilities_owns_them_too(scene: &mut Scene) -> Outcome {
+    let volume = scene.usual()?;
+    scene.run_usual(&volume)?.ok()?;
+    let look = "stat -c %u /data /data/log";
+    scene.script("looker", &volume, look, &[])?;
+    let argv = ["sh", "-c", look];
+    let bound = scene.run(&volume, &["--cap-drop", "ALL"], "tiny:1", &argv)?;
     same(
-        "what root sees",
-        root.ok()?.out,
-        "1000\n1001\n0\n1000\n1000\n".to_owned(),
+        "what a root sees that ownership binds",
+        bound.ok()?.out,
+        "0\n0\n".to_owned(),
+    )?;
+    // docs/decisions/0003-root-sees-ids-as-they-are.md
+    let free = scene.run(&volume, &[], "tiny:1", &argv)?;
+    same(
+        "what a root sees that ownership does not bind",
+        free.ok()?.out,
+        "1000\n1000\n".to_owned(),
     )
 }
 
