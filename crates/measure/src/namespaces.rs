@@ -95,8 +95,9 @@ mod tests {
 
     #[test]
     fn absent_is_the_hosts_and_a_path_is_foreign() {
-        let found =
-            measured(r#"[{"type":"mount"},{"type":"ipc","path":"/nowhere/ns/ipc"},{"type":"uts","path":""}]"#);
+        let found = measured(
+            r#"[{"type":"mount"},{"type":"ipc","path":"/nowhere/ns/ipc"},{"type":"uts","path":""}]"#,
+        );
         assert_eq!(
             (found.mount, found.ipc, found.uts),
             (Namespace::Own, Namespace::Foreign, Namespace::Own)
