@@ -1,12 +1,12 @@
 //! The bundle's config.json, as far as it matters (OCI runtime-spec 1.x).
 
 use crate::strict_json;
-use cofferdam_model::Result;
+use cofferdam_model::{Problem, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// Every key that is read below. One that differs by its case alone is refused.
-const KEYS: [&str; 42] = [
+const KEYS: [&str; 44] = [
     "process",
     "args",
     "env",
@@ -42,6 +42,8 @@ const KEYS: [&str; 42] = [
     "minor",
     "access",
     "seccomp",
+    "defaultAction",
+    "listenerPath",
     "maskedPaths",
     "annotations",
     "noNewPrivileges",
@@ -149,9 +151,21 @@ pub(crate) struct Linux {
     #[serde(default)]
     pub(crate) resources: Option<Resources>,
     #[serde(default)]
-    pub(crate) seccomp: Option<serde::de::IgnoredAny>,
+    pub(crate) seccomp: Option<Seccomp>,
     #[serde(default)]
     pub(crate) masked_paths: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) readonly_paths: Option<Vec<String>>,
+}
+
+/// A filter of system calls, as far as it tells whether there is one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Seccomp {
+    #[serde(default)]
+    pub(crate) default_action: Option<String>,
+    #[serde(default)]
+    pub(crate) listener_path: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -188,12 +202,26 @@ pub(crate) struct DeviceRule {
     pub(crate) access: Option<String>,
 }
 
+/// The longest config.json, in bytes.
+const LENGTH_MAX: usize = 16 << 20;
+
 /// Parses config.json.
 ///
 /// # Errors
-/// `invalid`, with the place.
+/// `invalid`, with the place; where it is longer than 16 MiB, or its process has no argv.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Config> {
-    strict_json::parse("config.json", bytes, &KEYS)
+    if bytes.len() > LENGTH_MAX {
+        return Err(Problem::invalid(format!(
+            "config.json is longer than {LENGTH_MAX} bytes"
+        )));
+    }
+    let config: Config = strict_json::parse("config.json", bytes, &KEYS)?;
+    if config.process.args.is_empty() {
+        return Err(Problem::invalid(
+            "config.json names no program to run (process.args)",
+        ));
+    }
+    Ok(config)
 }
 
 #[cfg(test)]
@@ -209,9 +237,15 @@ mod tests {
             with(r#"{"args":["a"],"cwd":"/","user":{"uid":0,"gid":5000000000}}"#),
             with(r#"{"cwd":"/","user":{"uid":0,"gid":0}}"#),
             with(r#"{"args":["a"],"Args":["sh"],"cwd":"/","user":{"uid":0,"gid":0}}"#),
+            with(r#"{"args":[],"cwd":"/","user":{"uid":0,"gid":0}}"#),
+            format!(
+                "{}{}",
+                with(r#"{"args":["a"],"cwd":"/","user":{"uid":0,"gid":0}}"#),
+                " ".repeat(17 << 20)
+            ),
             "{}".to_owned(),
         ] {
-            assert!(parse(text.as_bytes()).is_err(), "{text}");
+            assert!(parse(text.as_bytes()).is_err(), "{}", text.trim_end());
         }
         let nulls = r#"{"process":{"args":["a"],"env":null,"cwd":"/","user":{"uid":0,"gid":0,"additionalGids":null},"capabilities":null},
             "mounts":null,"linux":null,"annotations":null,"x":1}"#;

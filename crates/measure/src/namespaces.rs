@@ -58,7 +58,8 @@ pub(crate) fn is_hosts(kind: &str, path: &str) -> bool {
 /// The map of the container's own user namespace, where it has one.
 pub(crate) fn id_map(linux: &Linux) -> Option<IdMap> {
     let entries = linux.namespaces.as_deref().unwrap_or_default();
-    let own = entries.iter().any(|entry| entry.kind == "user");
+    let joins = |entry: &NamespaceEntry| entry.path.as_deref().is_some_and(|path| !path.is_empty());
+    let own = entries.iter().any(|entry| entry.kind == "user" && !joins(entry));
     let ranges = |mappings: &Option<Vec<IdMapping>>| {
         let range = |mapping: &IdMapping| IdRange {
             inside: mapping.container,
@@ -128,5 +129,11 @@ mod tests {
             }]
         );
         assert!(map.gids.is_empty());
+    }
+
+    #[test]
+    fn a_joined_user_namespace_has_no_map_of_its_own() {
+        let text = r#"{"namespaces":[{"type":"user","path":"/x"}],"uidMappings":[{"containerID":0,"hostID":7,"size":1}]}"#;
+        assert_eq!(id_map(&serde_json::from_str(text).unwrap()), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What a container holds beyond an engine's ordinary container.
 
-use crate::config::{Capabilities, Config, DeviceRule, Hook, Linux};
+use crate::config::{Capabilities, Config, DeviceRule, Hook, Linux, Seccomp};
 use cofferdam_model::{Namespace, Namespaces, Privilege};
 use std::collections::BTreeSet;
 
@@ -37,16 +37,48 @@ const ORDINARY_DEVICES: [(i64, Option<i64>); 9] = [
 ];
 
 /// Annotations that steer the runtime below begin so.
-const STEERING: [&str; 5] = [
+const STEERING: [&str; 10] = [
     "run.oci.",
+    "org.systemd.property.", // runc sets it on the container's unit, DeviceAllow= included
+    "io.kubernetes.cri-o.",
+    "io.katacontainers.",
+    "dev.gvisor.",
+    "module.wasm.",
     "krun.",
     "org.criu.",
     "io.crun.",
     "com.github.containers.",
 ];
 
-/// A path that every engine masks; where it is not masked, none are.
-const ALWAYS_MASKED: &str = "/proc/kcore";
+/// The paths that every engine masks. Docker's API lets a client choose others, so that one alone proves nothing.
+const ALWAYS_MASKED: [&str; 9] = [
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+];
+
+/// The paths that every engine makes read-only: root could change the host's kernel through them.
+const ALWAYS_READ_ONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// What a filter does by default when it is one. Any other action lets unnamed system calls through.
+const REFUSING: [&str; 4] = [
+    "SCMP_ACT_ERRNO",
+    "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_KILL_PROCESS",
+];
 
 /// Everything beyond the ordinary.
 pub(crate) fn measure(config: &Config, linux: &Linux, namespaces: &Namespaces) -> BTreeSet<Privilege> {
@@ -88,24 +120,38 @@ pub(crate) fn measure(config: &Config, linux: &Linux, namespaces: &Namespaces) -
             .filter(|hook| !is_engines_own(hook))
             .map(|hook| Privilege::Hook(hook.path.clone())),
     );
-    if linux.seccomp.is_none() {
+    if !linux.seccomp.as_ref().is_some_and(confines) {
         found.insert(Privilege::UnconfinedSeccomp);
     }
-    if !linux
-        .masked_paths
-        .iter()
-        .flatten()
-        .any(|path| path == ALWAYS_MASKED)
-    {
+    if !covers(&linux.masked_paths, &ALWAYS_MASKED) || !covers(&linux.readonly_paths, &ALWAYS_READ_ONLY) {
         found.insert(Privilege::UnmaskedPaths);
     }
     let annotations = config
         .annotations
         .iter()
         .flat_map(|annotations| annotations.keys());
-    let steering = annotations.filter(|key| STEERING.iter().any(|prefix| key.starts_with(prefix)));
+    let steering = annotations.filter(|key| {
+        let key = key.to_ascii_lowercase();
+        STEERING.iter().any(|prefix| key.starts_with(prefix))
+    });
     found.extend(steering.map(|key| Privilege::SteeringAnnotation(key.clone())));
     found
+}
+
+fn covers(found: &Option<Vec<String>>, wanted: &[&str]) -> bool {
+    wanted
+        .iter()
+        .all(|path| found.iter().flatten().any(|found| found == path))
+}
+
+/// A filter that refuses what it does not name, and hands no system call to a program outside, which could answer
+/// for the kernel.
+fn confines(seccomp: &Seccomp) -> bool {
+    let refuses = seccomp
+        .default_action
+        .as_deref()
+        .is_some_and(|action| REFUSING.contains(&action));
+    refuses && seccomp.listener_path.as_deref().is_none_or(str::is_empty)
 }
 
 /// All capabilities in any of the five sets.
@@ -168,7 +214,11 @@ fn shared(namespaces: &Namespaces) -> Vec<&'static str> {
 
 /// What a rule of the device cgroup allows beyond the ordinary.
 fn device_rule(rule: &DeviceRule) -> Option<Privilege> {
-    let access = rule.access.as_deref().unwrap_or("rwm");
+    let access = rule
+        .access
+        .as_deref()
+        .filter(|access| !access.is_empty())
+        .unwrap_or("rwm");
     let kind = rule.kind.as_deref().unwrap_or("a");
     let only_mknod = access.bytes().all(|letter| letter == b'm') && matches!(kind, "b" | "c");
     if !rule.allow || only_mknod {
@@ -198,11 +248,15 @@ mod tests {
     use super::*;
     use crate::{config, namespaces};
 
+    const WALLS: &str = r#""seccomp":{"defaultAction":"SCMP_ACT_ERRNO"},
+        "maskedPaths":["/proc/acpi","/proc/kcore","/proc/keys","/proc/latency_stats","/proc/timer_list","/proc/timer_stats",
+            "/proc/sched_debug","/proc/scsi","/sys/firmware"],
+        "readonlyPaths":["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"]"#;
+
     fn found(linux: &str, more: &str) -> Vec<String> {
         let text = format!(
             r#"{{"process":{{"args":["a"],"cwd":"/","user":{{"uid":0,"gid":0}},"capabilities":{{"bounding":["CAP_CHOWN","CAP_KILL"]}}}},
-            "linux":{{"namespaces":[{{"type":"ipc"}},{{"type":"uts"}},{{"type":"pid"}},{{"type":"mount"}}],"seccomp":{{}},
-            "maskedPaths":["/proc/kcore"]{linux}}}{more}}}"#
+            "linux":{{"namespaces":[{{"type":"ipc"}},{{"type":"uts"}},{{"type":"pid"}},{{"type":"mount"}}],{WALLS}{linux}}}{more}}}"#
         );
         let config = config::parse(text.as_bytes()).unwrap();
         let linux = config.linux.as_ref().unwrap();
@@ -267,7 +321,7 @@ mod tests {
         for set in ["bounding", "effective", "permitted", "inheritable", "ambient"] {
             let text = format!(
                 r#"{{"process":{{"args":["a"],"cwd":"/","user":{{"uid":0,"gid":0}},"capabilities":{{"{set}":["cap_sys_admin"]}}}},
-                "linux":{{"seccomp":{{}},"maskedPaths":["/proc/kcore"],"namespaces":[{{"type":"ipc"}},{{"type":"uts"}}]}}}}"#
+                "linux":{{{WALLS},"namespaces":[{{"type":"ipc"}},{{"type":"uts"}}]}}}}"#
             );
             let config = config::parse(text.as_bytes()).unwrap();
             let linux = config.linux.as_ref().unwrap();
@@ -298,6 +352,64 @@ mod tests {
                 "unmasked-paths",
                 "annotation:run.oci.x"
             ]
+        );
+    }
+
+    /// What is found where one thing in an ordinary container is exchanged.
+    fn with(old: &str, new: &str) -> Vec<String> {
+        assert!(WALLS.contains(old), "{old}");
+        let linux = format!(
+            r#"{{"namespaces":[{{"type":"ipc"}},{{"type":"uts"}}],{}}}"#,
+            WALLS.replace(old, new)
+        );
+        let text =
+            format!(r#"{{"process":{{"args":["a"],"cwd":"/","user":{{"uid":0,"gid":0}}}},"linux":{linux}}}"#);
+        let config = config::parse(text.as_bytes()).unwrap();
+        let linux = config.linux.as_ref().unwrap();
+        let found = measure(&config, linux, &namespaces::measure(linux, &|_, _| false));
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_filter_that_lets_everything_through_is_none() {
+        for action in [
+            "SCMP_ACT_ALLOW",
+            "SCMP_ACT_LOG",
+            "SCMP_ACT_NOTIFY",
+            "SCMP_ACT_TRACE",
+            "",
+        ] {
+            assert_eq!(with("SCMP_ACT_ERRNO", action), ["unconfined-seccomp"], "{action}");
+        }
+        let listened = with(r#""SCMP_ACT_ERRNO""#, r#""SCMP_ACT_ERRNO","listenerPath":"/x""#);
+        assert_eq!(listened, ["unconfined-seccomp"]);
+        assert!(with("SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS").is_empty());
+    }
+
+    #[test]
+    fn every_wall_before_proc_and_sys_is_looked_for() {
+        for path in ALWAYS_MASKED.iter().chain(&ALWAYS_READ_ONLY) {
+            assert_eq!(with(path, "/elsewhere"), ["unmasked-paths"], "{path}");
+        }
+    }
+
+    #[test]
+    fn annotations_that_steer_are_found_in_any_case() {
+        for key in [
+            "org.systemd.property.DeviceAllow",
+            "io.kubernetes.cri-o.x",
+            "Run.OCI.handler",
+        ] {
+            let more = format!(r#","annotations":{{"{key}":"1"}}"#);
+            assert_eq!(found("", &more), [format!("annotation:{key}")]);
+        }
+    }
+
+    #[test]
+    fn an_empty_access_is_every_access() {
+        assert_eq!(
+            allowed(r#""type":"b","major":8,"minor":0,"access":"""#),
+            ["block-device:b 8:0 rwm"]
         );
     }
 }

@@ -42,6 +42,9 @@ pub(crate) fn parse<T: DeserializeOwned>(what: &str, bytes: &[u8], ours: &[&str]
 
 /// As Go compares keys: by simple case folding.
 fn folded(key: &str) -> String {
+    if key.is_ascii() {
+        return key.to_ascii_lowercase();
+    }
     key.chars()
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
@@ -83,7 +86,7 @@ impl Check<'_> {
         if self
             .ours
             .iter()
-            .any(|ours| *ours != key && folded(ours) == folded_key)
+            .any(|ours| *ours != key && ours.eq_ignore_ascii_case(&folded_key))
         {
             return Err(E::custom(format_args!(
                 "the key {} is written in another case than it should be",

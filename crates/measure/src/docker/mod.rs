@@ -20,7 +20,7 @@ use crate::config::{self, Config, Linux};
 use crate::mounts::{self, EngineFiles, FileId};
 use crate::state_tree::StateTree;
 use crate::{Bundle, Engine, Evidence, Placeholders, namespaces, privileges};
-use cofferdam_model::{ContainerId, ImageIdentity, Measurement, Owner, Problem, Result, User};
+use cofferdam_model::{ContainerId, IdRange, ImageIdentity, Measurement, Owner, Problem, Result, User};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
@@ -152,12 +152,26 @@ fn user(config: &Config) -> User {
     }
 }
 
+fn is_range(range: &IdRange) -> bool {
+    let fits = |first: u32| {
+        range
+            .count
+            .checked_sub(1)
+            .and_then(|more| first.checked_add(more))
+            .is_some()
+    };
+    fits(range.inside) && fits(range.outside)
+}
+
 /// The user namespace's map. One that maps nobody would leave every file without an owner.
 fn own_map(linux: &Linux) -> Result<Option<cofferdam_model::IdMap>> {
     match namespaces::id_map(linux) {
         Some(map) if map.uids.is_empty() || map.gids.is_empty() => {
             Err(Problem::invalid("the container's user namespace has no id map"))
         }
+        Some(map) if map.uids.iter().chain(&map.gids).any(|range| !is_range(range)) => Err(Problem::invalid(
+            "the id map of the container's user namespace has a range that is empty or reaches past the last id",
+        )),
         map => Ok(map),
     }
 }

@@ -372,3 +372,60 @@ fn what_comes_from_outside_is_seen() {
         "{outside:?}"
     );
 }
+
+/// Containers that a real Docker 20.10 made, each with one thing that is not ordinary.
+#[test]
+fn what_docker_itself_writes_is_understood() {
+    let host = Host::new();
+    let found = |config: &str| host.measure_as(ID, config).unwrap().unwrap().measurement;
+    let shareable = found(include_str!("../../tests/recorded/docker-20.10/shareable.json"));
+    assert!(shareable.privileges.is_empty(), "{:?}", shareable.privileges);
+    let joined = found(include_str!("../../tests/recorded/docker-20.10/joined.json"));
+    let spaces = joined.namespaces;
+    assert_eq!(
+        (spaces.pid, spaces.ipc, spaces.uts),
+        (Namespace::Foreign, Namespace::Foreign, Namespace::Own)
+    );
+    assert!(joined.user.overrides_ownership);
+    let shared = found(include_str!("../../tests/recorded/docker-20.10/host.json"));
+    assert_eq!(
+        (shared.namespaces.pid, shared.namespaces.mount),
+        (Namespace::Host, Namespace::Own)
+    );
+    let names: Vec<String> = shared.privileges.iter().map(ToString::to_string).collect();
+    for wanted in [
+        "cap:NET_ADMIN",
+        "cap:SYS_PTRACE",
+        "device:/dev/x",
+        "block-device:/dev/vda",
+        "namespace:ipc",
+        "namespace:uts",
+        "unconfined-seccomp",
+        "unmasked-paths",
+    ] {
+        assert!(
+            names.iter().any(|name| name == wanted),
+            "{wanted} is not in {names:?}"
+        );
+    }
+    let image = include_bytes!("../../tests/recorded/docker-20.10/image.json");
+    let state = include_str!("../../tests/recorded/docker-20.10/config.v2.json");
+    assert!(state.contains(&format!(r#""Image":"{}""#, hash(image))));
+}
+
+#[test]
+fn id_maps_that_no_kernel_takes_are_refused() {
+    let host = Host::new();
+    let with = |inside: u32, size: u32| {
+        let map = format!(r#"[{{"containerID":{inside},"hostID":100000,"size":{size}}}]"#);
+        let mut config: serde_json::Value = serde_json::from_str(CONFIG).unwrap();
+        config["linux"]["uidMappings"] = serde_json::from_str(&map).unwrap();
+        config["linux"]["gidMappings"] = config["linux"]["uidMappings"].clone();
+        let user = serde_json::json!({"type": "user"});
+        config["linux"]["namespaces"].as_array_mut().unwrap().push(user);
+        host.measure_as(ID, &config.to_string())
+    };
+    assert!(with(0, 65_536).is_ok());
+    assert!(with(0, 0).is_err());
+    assert!(with(u32::MAX, 2).is_err());
+}
