@@ -43,7 +43,7 @@ impl Daemon {
         let registry = Embedded::open(&settings.registry())?;
         let state = State::load(Box::new(registry))?;
         let mut placeholders = Placeholders::open(&settings.placeholders())?;
-        placeholders.set(state.now().volumes().map(|volume| &volume.name))?;
+        placeholders.add_all(state.now().volumes().map(|volume| &volume.name))?;
         let boot = cofferdam_linux::process::boot_id()
             .map_err(|error| Problem::internal(format!("cannot read the boot's id: {error}")))?;
         Ok(Daemon {

@@ -51,7 +51,7 @@ async fn serve(settings: Settings) -> Result<()> {
         Daemon::open(settings, held, warnings)
     })?);
     tokio::task::block_in_place(|| {
-        crate::operations::tidy(&daemon)?;
+        crate::operations::tidy(&daemon);
         road::take_up_leases(&daemon)
     })?;
     let stop = faces::Stop::default();

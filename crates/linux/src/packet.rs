@@ -2,6 +2,7 @@
 //!
 //! A packet arrives whole or not at all, with the descriptors that were sent with it.
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -137,6 +138,16 @@ pub fn receive(socket: BorrowedFd<'_>, limit: usize) -> io::Result<Packet> {
     Ok(Packet { bytes, descriptors })
 }
 
+/// Whether the other end is gone. An error counts as gone: nobody could be answered.
+pub fn is_abandoned(socket: BorrowedFd<'_>) -> bool {
+    let mut poll = [PollFd::new(&socket, PollFlags::RDHUP)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    rustix::event::poll(&mut poll, Some(&now)).map_or(true, |ready| ready > 0)
+}
+
 /// Repeats a call that a signal interrupted.
 fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
@@ -181,7 +192,9 @@ mod tests {
             (second.bytes.as_slice(), second.descriptors.len()),
             (&b"second"[..], 0)
         );
+        assert!(!is_abandoned(other.as_fd()));
         drop(one);
+        assert!(is_abandoned(other.as_fd()));
         assert_eq!(
             receive(other.as_fd(), 64).unwrap_err().kind(),
             io::ErrorKind::UnexpectedEof

@@ -40,7 +40,8 @@ impl Process {
     /// `NotFound` where it has ended, also where another one has its number now.
     pub fn find(pid: u32, started: u64) -> io::Result<Self> {
         let process = Self::open(pid).map_err(|error| match error.raw_os_error() {
-            Some(libc::ESRCH) => io::ErrorKind::NotFound.into(),
+            // No such process, or the number is that of a thread by now.
+            Some(libc::ESRCH | libc::EINVAL) => io::ErrorKind::NotFound.into(),
             _ => error,
         })?;
         if process.started == started {

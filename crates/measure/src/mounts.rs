@@ -3,7 +3,7 @@
 use crate::config::Mount;
 use crate::{Bundle, Placeholders};
 use cofferdam_model::{MeasuredMount, MountKind, Problem, Result};
-use rustix::fs::Stat;
+use rustix::fs::{AtFlags, StatxFlags};
 use std::os::fd::BorrowedFd;
 
 /// Filesystems that bring nothing from outside.
@@ -12,24 +12,24 @@ const KERNEL: [&str; 7] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup
 /// The files that an engine makes for one container: destination, and where it keeps the source.
 pub(crate) type EngineFiles = Vec<(&'static str, FileId)>;
 
-/// A file or directory, by device and inode.
+/// A file or directory, by device (major, minor) and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FileId(u64, u64);
+pub(crate) struct FileId(u32, u32, u64);
 
 impl FileId {
-    /// The file that this is the status of.
-    pub(crate) fn of(facts: &Stat) -> Self {
-        FileId(facts.st_dev, facts.st_ino)
-    }
-
-    /// The file that a descriptor refers to.
+    /// The file that a descriptor refers to, without asking a filesystem's server: a source may lie on one that hangs.
     ///
     /// # Errors
     /// `internal` where the kernel would not say.
     pub(crate) fn behind(descriptor: BorrowedFd<'_>) -> Result<Self> {
-        let facts = rustix::fs::fstat(descriptor)
-            .map_err(|error| Problem::internal(format!("cannot look at a file: {error}")))?;
-        Ok(FileId::of(&facts))
+        let facts = rustix::fs::statx(
+            descriptor,
+            c"",
+            AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC,
+            StatxFlags::INO,
+        )
+        .map_err(|error| Problem::internal(format!("cannot look at a file: {error}")))?;
+        Ok(FileId(facts.stx_dev_major, facts.stx_dev_minor, facts.stx_ino))
     }
 }
 
@@ -99,7 +99,7 @@ fn kind(
 
 /// A volume comes as a plain bind mount; its ids and its propagation are ours to set.
 fn openable(mount: &Mount, is_bind: bool) -> Result<()> {
-    let at = &mount.destination;
+    let at = format!("{:?}", mount.destination);
     if !is_bind
         || mount
             .kind

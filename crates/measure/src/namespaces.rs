@@ -3,6 +3,8 @@
 use crate::config::{IdMapping, Linux, NamespaceEntry};
 use crate::mounts::FileId;
 use cofferdam_model::{IdMap, IdRange, Namespace, Namespaces};
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::AsFd;
 
 /// Whether the namespace of this kind behind this path is the host's.
 pub(crate) type IsHosts<'a> = dyn Fn(&str, &str) -> bool + 'a;
@@ -44,15 +46,23 @@ fn one(entries: &[NamespaceEntry], kind: &str, absent: Namespace, is_hosts: &IsH
 }
 
 /// Whether a path leads to a namespace that the daemon itself is in, which is the host's (namespaces(7)): engines name the
-/// host's network so. What cannot be told is not the host's.
+/// host's network so. What cannot be told is not the host's, and neither is a process's: that may be in another one by the time
+/// the runtime joins it.
 pub(crate) fn is_hosts(kind: &str, path: &str) -> bool {
     let own = match kind {
         "network" => "net",
         "mount" => "mnt",
         other => other,
     };
-    let file = |path: &str| rustix::fs::stat(path).map(|facts| FileId::of(&facts));
-    matches!((file(path), file(&format!("/proc/self/ns/{own}"))), (Ok(theirs), Ok(ours)) if theirs == ours)
+    if path.starts_with("/proc/") || path.split('/').any(|part| part == "..") {
+        return false;
+    }
+    let file = |path: &str| {
+        let opened = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        FileId::behind(opened.as_fd()).ok()
+    };
+    let ours = file(&format!("/proc/self/ns/{own}"));
+    ours.is_some() && file(path) == ours
 }
 
 /// The map of the container's own user namespace, where it has one.
@@ -88,10 +98,20 @@ mod tests {
 
     #[test]
     fn the_hosts_by_path_is_the_hosts() {
-        let found = measured(
-            r#"[{"type":"network","path":"/proc/self/ns/net"},{"type":"ipc","path":"/proc/self/ns/net"}]"#,
-        );
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("default");
+        std::fs::write(&path, "").unwrap();
+        rustix::mount::mount_bind("/proc/self/ns/net", &path).unwrap();
+        let named = path.display();
+        let found = measured(&format!(
+            r#"[{{"type":"network","path":"{named}"}},{{"type":"ipc","path":"{named}"}}]"#
+        ));
+        rustix::mount::unmount(&path, rustix::mount::UnmountFlags::DETACH).unwrap();
         assert_eq!((found.network, found.ipc), (Namespace::Host, Namespace::Foreign));
+        assert_eq!(
+            measured(r#"[{"type":"network","path":"/proc/self/ns/net"}]"#).network,
+            Namespace::Foreign
+        );
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl Settings {
         self.paths.run.join("runtime.sock")
     }
 
-    /// The superblock of placeholders is mounted here; each volume has a directory `tenant.name` in it.
+    /// The generations of placeholders are mounted below this.
     pub fn placeholders(&self) -> PathBuf {
         self.paths.run.join("placeholders")
     }

@@ -3,13 +3,13 @@
 //! What is judged are these bytes and these descriptors. The bytes that the real runtime reads are made from
 //! them; the bundle on disk is never asked again.
 
-use cofferdam_linux::{file, mount};
+use cofferdam_linux::file;
 use cofferdam_model::{Problem, Result};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use serde_json::Value;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// The longest config.json, in bytes.
@@ -68,33 +68,15 @@ impl Bundle {
         })
     }
 
-    /// Whether any mount's source lies on the superblock of placeholders, which is mounted at `placeholders`.
+    /// Whether any mount's source could be a placeholder: a directory on a tmpfs with the file `SEALED`. More than placeholders
+    /// fit that, and the daemon says of those that they are none; no placeholder fails it, not even one whose daemon is gone.
     ///
     /// # Errors
     /// `internal` where that cannot be told.
-    pub(crate) fn has_placeholder(&self, placeholders: &Path) -> Result<bool> {
-        let fail = |error: std::io::Error| {
-            Problem::internal(format!("cannot look at {}: {error}", placeholders.display()))
-        };
-        let root = match rustix::fs::open(
-            placeholders,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        ) {
-            Err(Errno::NOENT) => return Ok(false), // The daemon never ran in this boot: there are no placeholders.
-            root => root.map_err(|error| fail(error.into()))?,
-        };
-        if !mount::is_mount_root(root.as_fd()).map_err(fail)? {
-            return Ok(false);
-        }
-        let device = rustix::fs::fstat(&root)
-            .map_err(|error| fail(error.into()))?
-            .st_dev;
+    pub(crate) fn may_have_placeholder(&self) -> Result<bool> {
         for (_, source) in &self.sources {
-            if rustix::fs::fstat(source)
-                .map_err(|error| fail(error.into()))?
-                .st_dev
-                == device
+            if may_be_placeholder(source)
+                .map_err(|error| Problem::internal(format!("cannot look at a mount's source: {error}")))?
             {
                 return Ok(true);
             }
@@ -152,6 +134,21 @@ fn open_sources(mounts: &[Value]) -> Result<Vec<(usize, OwnedFd)>> {
     Ok(sources)
 }
 
+fn may_be_placeholder(source: &OwnedFd) -> rustix::io::Result<bool> {
+    /// `TMPFS_MAGIC` (statfs(2)).
+    const TMPFS: u64 = 0x0102_1994;
+    /// The one file in a placeholder; `cofferdam_volume::NOTICE` is the other end of this.
+    const NOTICE: &str = "SEALED";
+    if u64::try_from(rustix::fs::fstatfs(source)?.f_type) != Ok(TMPFS) {
+        return Ok(false);
+    }
+    match rustix::fs::statat(source, NOTICE, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The source of a mount that could be a bind mount: any that is an absolute path, whatever the mount claims to be.
 fn bind_source(mount: &Value) -> Option<&str> {
     mount
@@ -181,11 +178,7 @@ mod tests {
             [0]
         );
         assert!(bundle.root().is_ok());
-        assert!(!bundle.has_placeholder(Path::new("/does/not/exist")).unwrap());
-        assert!(
-            !bundle.has_placeholder(Path::new("/etc")).unwrap(),
-            "a directory that is no mount holds no placeholders"
-        );
+        assert!(!bundle.may_have_placeholder().unwrap());
     }
 
     #[test]

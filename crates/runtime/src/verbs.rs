@@ -26,7 +26,7 @@ pub(crate) fn prepare(given: &[OsString], log: &mut Log) -> Result<Settings> {
         Some("create" | "run") => create(&settings, &invocation)?,
         Some("exec") => exec(&settings, &invocation)?,
         Some("checkpoint") => checkpoint(&settings, &invocation)?,
-        Some("restore") => restore(&settings, &invocation)?,
+        Some("restore") => restore(&invocation)?,
         _ => {}
     }
     Ok(settings)
@@ -36,7 +36,7 @@ pub(crate) fn prepare(given: &[OsString], log: &mut Log) -> Result<Settings> {
 fn create(settings: &Settings, invocation: &Invocation) -> Result<()> {
     let (path, container) = invocation.create()?;
     let bundle = Bundle::open(&path)?;
-    if !bundle.has_placeholder(&settings.placeholders())? {
+    if !bundle.may_have_placeholder()? {
         return Ok(());
     }
     let mounts = ask::open(settings, container, runtime_root(settings, invocation), &bundle)?;
@@ -79,8 +79,8 @@ fn checkpoint(settings: &Settings, invocation: &Invocation) -> Result<()> {
 }
 
 /// A restored process was never measured.
-fn restore(settings: &Settings, invocation: &Invocation) -> Result<()> {
-    if Bundle::open(&invocation.restore_bundle())?.has_placeholder(&settings.placeholders())? {
+fn restore(invocation: &Invocation) -> Result<()> {
+    if Bundle::open(&invocation.restore_bundle())?.may_have_placeholder()? {
         return Err(Problem::denied(
             "a container with a volume cannot be restored: what it runs cannot be measured",
         )

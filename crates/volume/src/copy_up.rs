@@ -10,30 +10,51 @@ use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Deeper trees are refused: they exist only to harm.
 const DEPTH_MAX: usize = 128;
 
-/// How many files have been copied so far; others may look while it grows.
+/// The longest piece that is copied without a step, in bytes.
+const PIECE: u64 = 8 << 20;
+
+/// How far a copy is, in steps (files and pieces of large ones); others may look while it grows, and may end it.
 #[derive(Debug, Default)]
-pub struct Progress(AtomicU64);
+pub struct Progress {
+    steps: AtomicU64,
+    cancelled: AtomicBool,
+}
 
 impl Progress {
-    /// The number of files copied so far.
-    pub fn files(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// The number of steps so far.
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
     }
 
     /// Counts as far as another copy that is waited for.
-    pub fn at_least(&self, files: u64) {
-        self.0.fetch_max(files, Ordering::Relaxed);
+    pub fn at_least(&self, steps: u64) {
+        self.steps.fetch_max(steps, Ordering::Relaxed);
     }
 
-    fn step(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    /// Ends the copy at its next step: nobody waits for it any more.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody waits any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    fn step(&self) -> io::Result<()> {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        if self.is_cancelled() {
+            Err(io::Error::other("nobody waits for it any more"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -102,8 +123,7 @@ impl Copier<'_> {
             }
         }
         let facts = rustix::fs::fstat(source)?;
-        copy_attributes(source, target)?;
-        self.dress(target, &facts)
+        self.dress(source, target, &facts)
     }
 
     fn entry(
@@ -157,8 +177,7 @@ impl Copier<'_> {
             }
             FileType::BlockDevice | FileType::CharacterDevice | FileType::Unknown => {}
         }
-        self.progress.step();
-        Ok(())
+        self.progress.step()
     }
 
     fn file(
@@ -176,15 +195,17 @@ impl Copier<'_> {
             flags,
             Mode::from_raw_mode(0o600),
         )?);
-        io::copy(&mut from, &mut to)?;
-        copy_attributes(from.as_fd(), to.as_fd())?;
-        self.dress(to.as_fd(), facts)
+        while io::copy(&mut (&mut from).take(PIECE), &mut to)? == PIECE {
+            self.progress.step()?;
+        }
+        self.dress(from.as_fd(), to.as_fd(), facts)
     }
 
-    /// Owner, mode, times, in this order: a change of owner takes set-uid bits and capabilities away.
-    fn dress(&self, target: BorrowedFd<'_>, facts: &Stat) -> io::Result<()> {
+    /// Owner, attributes, mode, times, in this order: a change of owner takes set-uid bits and capabilities away.
+    fn dress(&self, source: BorrowedFd<'_>, target: BorrowedFd<'_>, facts: &Stat) -> io::Result<()> {
         let (uid, gid) = self.owner(facts)?;
         rustix::fs::fchown(target, Some(uid), Some(gid))?;
+        copy_attributes(source, target)?;
         rustix::fs::fchmod(target, Mode::from_raw_mode(facts.st_mode & 0o7777))?;
         Ok(rustix::fs::futimens(target, &times(facts))?)
     }
@@ -270,6 +291,9 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, symlink};
 
+    /// A file capability as the kernel keeps it (`struct vfs_cap_data`, revision 2): CAP_NET_BIND_SERVICE, effective.
+    const CAPABILITY: &[u8] = &[1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
     #[test]
     fn everything_but_devices_is_copied() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -295,6 +319,13 @@ mod tests {
             image.join("etc/app.conf"),
             "user.note",
             b"kept",
+            XattrFlags::empty(),
+        )
+        .unwrap();
+        rustix::fs::setxattr(
+            image.join("etc/app.conf"),
+            "security.capability",
+            CAPABILITY,
             XattrFlags::empty(),
         )
         .unwrap();
@@ -333,7 +364,33 @@ mod tests {
         assert_eq!(&value[..length], b"kept");
         let root = std::fs::metadata(volume).unwrap();
         assert_eq!((root.uid(), root.mode() & 0o7777), (5000, 0o710));
-        assert!(progress.files() >= 5);
+        assert!(progress.steps() >= 5);
+        let mut capability = [0_u8; 64];
+        let length = rustix::fs::getxattr(
+            volume.join("etc/app.conf"),
+            "security.capability",
+            &mut capability[..],
+        )
+        .unwrap();
+        assert_eq!(&capability[..length], CAPABILITY);
+    }
+
+    #[test]
+    fn a_copy_that_nobody_waits_for_ends() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(from.path().join("a"), "x").unwrap();
+        let (source, target) = (File::open(from.path()).unwrap(), File::open(to.path()).unwrap());
+        let progress = Progress::default();
+        progress.cancel();
+        assert!(
+            copy_tree(
+                source.as_fd(),
+                target.as_fd(),
+                &|kind, id| kind.same(id),
+                &progress
+            )
+            .is_err()
+        );
     }
 
     #[test]

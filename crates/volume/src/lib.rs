@@ -6,6 +6,7 @@
 //! | [`id_map`] | which id on disk appears as which id in a container; pure |
 //! | [`Placeholders`] | the read-only superblock that engines are given paths into |
 //! | [`PlainStore`] | plain volumes: one directory each |
+//! | `trash` | deletion of trees that somebody else made |
 //! | `copy_up` | a new volume's first content, from the image |
 //! | [`Opener`] | data directory → detached mount |
 //!
@@ -17,10 +18,11 @@ pub mod id_map;
 mod opener;
 mod placeholders;
 mod plain;
+mod trash;
 
 pub use copy_up::{IdKind, Progress, Translate};
 pub use opener::Opener;
-pub use placeholders::Placeholders;
+pub use placeholders::{Lookup, NOTICE, Placeholders};
 pub use plain::{FirstContent, PlainStore};
 
 use cofferdam_model::Problem;

@@ -1,274 +1,258 @@
 //! What an engine gets when it asks for a volume's path: an empty, read-only directory.
 //!
-//! All placeholders lie on one tmpfs, mounted read-only, whose superblock is read-only too, so that nothing can
-//! be written through any other mount of it either. It becomes writable only for the moment in which a
-//! volume is made or removed, through a detached mount that nobody else has.
+//! ```text
+//! placeholders/
+//! └── 5f0c…91/          a generation: one tmpfs, sealed before anybody could reach it
+//!     ├── 0000/SEALED   a slot: the placeholder of one volume, or of none any more
+//!     ├── 0001/SEALED
+//!     └── …
+//! ```
+//!
+//! A generation is filled with slots and made read-only, as a superblock, while it is a detached mount; then it is
+//! attached, and never written again by anybody. A volume is given the next free slot. No slot is ever given to a second
+//! volume, and every start of the daemon begins a new generation, so a path that was handed out once never means another
+//! volume later. See `docs/decisions/0001-placeholders-are-sealed-before-they-are-seen.md`.
 //!
 //! A placeholder is known by device and inode, never by its path.
-//!
-//! INVARIANT: a placeholder holds one file, `SEALED`, and never data. The file also keeps engines from copying
-//! image content into what they would take for an empty volume.
 
 use crate::problem;
-use cofferdam_linux::file::reopen;
 use cofferdam_linux::mount::{self, DetachedMount, Restrictions};
 use cofferdam_model::{Problem, Result, VolumeName};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, StatFs};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
+use rustix::mount::UnmountFlags;
+use rustix::rand::{GetRandomFlags, getrandom};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-/// The one file in a placeholder.
-const NOTICE: &str = "SEALED";
-
-/// How the name of a directory begins that is no volume's any more. No volume's name can begin so.
-const FREE: &str = ".free-";
+/// The one file in a placeholder. It keeps engines from copying image content into what they take for an empty volume, and
+/// tells the runtime that it has to ask.
+pub const NOTICE: &str = "SEALED";
 
 /// What that file says.
 const NOTICE_TEXT: &str = "This volume opens only inside a container that Cofferdam admits; what you see here is its placeholder.\n\
     Start the container with the runtime `cofferdam` (docker run --runtime cofferdam ...); see: cofferdam why\n";
 
-/// Room for about 100,000 placeholders: a directory, a file, and one page of text for each.
-const INODES: u64 = 250_000;
-/// In bytes.
-const SIZE: u64 = 1 << 30;
+/// Slots in one generation: about a megabyte of memory.
+const SLOTS: usize = 1024;
 
-/// The superblock of placeholders.
+/// A place in a filesystem: device (major, minor) and inode.
+type Place = (u32, u32, u64);
+
+/// Which volume each placeholder stands for.
+#[derive(Debug, Clone, Default)]
+pub struct Lookup(Arc<HashMap<Place, VolumeName>>);
+
+impl Lookup {
+    /// The volume whose placeholder `source` refers to; none where it is no placeholder.
+    ///
+    /// # Errors
+    /// `internal` where the kernel would not say.
+    pub fn volume_of(&self, source: BorrowedFd<'_>) -> Result<Option<VolumeName>> {
+        let place = place_of(source).map_err(|error| problem("cannot look at a mount's source", error))?;
+        Ok(self.0.get(&place).cloned())
+    }
+}
+
+/// The placeholders of this host.
 #[derive(Debug)]
 pub struct Placeholders {
-    path: PathBuf,
-    root: OwnedFd,
-    device: u64,
-    by_inode: HashMap<u64, VolumeName>,
+    base: PathBuf,
+    /// Slots that no volume ever had, of the newest generation; the next one last.
+    free: Vec<(PathBuf, Place)>,
+    paths: HashMap<VolumeName, (PathBuf, Place)>,
+    lookup: Lookup,
 }
 
 impl Placeholders {
-    /// The placeholders mounted at `path`; they are mounted there first where they are not yet.
+    /// Begins anew below `base`. Generations of an earlier daemon are taken away; who still has one of their directories open
+    /// keeps an empty directory that stands for nothing.
     ///
     /// # Errors
-    /// `unavailable` where something else is mounted there or the mount fails.
-    pub fn open(path: &Path) -> Result<Self> {
-        let doing = format!("cannot set up the placeholders at {}", path.display());
-        let fail = |error: io::Error| problem(&doing, error);
-        if !is_mounted(path).map_err(fail)? {
-            mount_new(path).map_err(fail)?;
-        }
-        let root = open_directory(path).map_err(fail)?;
-        if !is_tmpfs(&rustix::fs::fstatfs(&root).map_err(|error| fail(error.into()))?) {
-            return Err(
-                Problem::unavailable(format!("{doing}: something else is mounted there"))
-                    .remedy("unmount it"),
-            );
-        }
-        let device = rustix::fs::fstat(&root)
-            .map_err(|error| fail(error.into()))?
-            .st_dev;
-        let mut placeholders = Placeholders {
-            path: path.to_owned(),
-            root,
-            device,
-            by_inode: HashMap::new(),
+    /// `unavailable` or `internal`, as the system says.
+    pub fn open(base: &Path) -> Result<Self> {
+        let fail = |error: io::Error| {
+            problem(
+                &format!("cannot set up the placeholders at {}", base.display()),
+                error,
+            )
         };
-        placeholders.by_inode = placeholders.scan().map_err(fail)?;
-        Ok(placeholders)
-    }
-
-    /// Makes the placeholders be those of `volumes`, no more and no fewer.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn set<'a>(&mut self, volumes: impl Iterator<Item = &'a VolumeName>) -> Result<()> {
-        let mut stale: Vec<VolumeName> = self.by_inode.values().cloned().collect();
-        let mut new = Vec::new();
-        for volume in volumes {
-            match stale.iter().position(|name| name == volume) {
-                Some(place) => drop(stale.swap_remove(place)),
-                None => new.push(volume.clone()),
-            }
+        match rustix::fs::mkdirat(CWD, base, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(fail(error.into())),
         }
-        if new.is_empty() && stale.is_empty() {
-            return Ok(());
-        }
-        self.change(|root| {
-            stale.iter().try_for_each(|name| take_away(root, name))?;
-            new.iter().try_for_each(|name| put(root, name))
+        take_away_all(base).map_err(fail)?;
+        Ok(Placeholders {
+            base: base.to_owned(),
+            free: Vec::new(),
+            paths: HashMap::new(),
+            lookup: Lookup::default(),
         })
     }
 
-    /// Adds one; it may be there already.
+    /// Gives each of `volumes` a placeholder.
     ///
     /// # Errors
-    /// As [`Self::open`].
-    pub fn add(&mut self, volume: &VolumeName) -> Result<()> {
-        self.change(|root| put(root, volume))
-    }
-
-    /// Takes one away; it may be gone already.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn remove(&mut self, volume: &VolumeName) -> Result<()> {
-        self.change(|root| take_away(root, volume))
-    }
-
-    /// The path that an engine is given for a volume.
-    pub fn path_of(&self, volume: &VolumeName) -> PathBuf {
-        self.path.join(volume.to_string())
-    }
-
-    /// The volume whose placeholder `source` refers to; none where it lies elsewhere.
-    ///
-    /// # Errors
-    /// `invalid` where it lies among the placeholders but is none itself.
-    pub fn volume_of(&self, source: BorrowedFd<'_>) -> Result<Option<VolumeName>> {
-        let facts = rustix::fs::fstat(source)
-            .map_err(|error| problem("cannot look at a mount's source", error.into()))?;
-        if facts.st_dev != self.device {
-            return Ok(None);
+    /// As [`Self::add`].
+    pub fn add_all<'a>(&mut self, volumes: impl Iterator<Item = &'a VolumeName>) -> Result<()> {
+        let mut lookup = HashMap::clone(&self.lookup.0);
+        for volume in volumes
+            .filter(|volume| !self.paths.contains_key(*volume))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            let (path, place) = self.slot()?;
+            lookup.insert(place, volume.clone());
+            self.paths.insert(volume, (path, place));
         }
-        match self.by_inode.get(&facts.st_ino) {
-            Some(volume) => Ok(Some(volume.clone())),
-            None => Err(Problem::invalid(
-                "a mount's source lies among the placeholders but is no volume's placeholder",
-            )
-            .remedy("name the volume itself, such as -v payments.pgdata:/data")),
-        }
-    }
-
-    /// Makes the superblock writable for the time of `change`.
-    fn change(&mut self, change: impl FnOnce(BorrowedFd<'_>) -> io::Result<()>) -> Result<()> {
-        let fail = |error| problem("cannot change the placeholders", error);
-        let private = DetachedMount::clone_of(self.root.as_fd()).map_err(fail)?;
-        private
-            .restrict(Restrictions {
-                writable: true,
-                ..Restrictions::default()
-            })
-            .map_err(fail)?;
-        mount::set_superblock_writable(self.root.as_fd(), true).map_err(fail)?;
-        let changed = change(private.as_fd());
-        // Read-only again whatever came out of it; the first error is the one to tell.
-        let closed = mount::set_superblock_writable(self.root.as_fd(), false);
-        changed.and(closed).map_err(fail)?;
-        self.by_inode = self.scan().map_err(fail)?;
+        self.lookup = Lookup(Arc::new(lookup));
         Ok(())
     }
 
-    /// The inode of every placeholder.
-    fn scan(&self) -> io::Result<HashMap<u64, VolumeName>> {
-        let directory = reopen(self.root.as_fd(), OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let mut found = HashMap::new();
-        for entry in Dir::new(directory)? {
-            let entry = entry?;
-            let Some(name) = entry
-                .file_name()
-                .to_str()
-                .ok()
-                .and_then(|name| name.parse::<VolumeName>().ok())
-            else {
-                continue;
-            };
-            if entry.file_type() == FileType::Directory {
-                found.insert(entry.ino(), name);
+    /// Gives a volume a placeholder; it may have one already.
+    ///
+    /// # Errors
+    /// `unavailable` or `internal` where a new generation is needed and cannot be mounted.
+    pub fn add(&mut self, volume: &VolumeName) -> Result<()> {
+        self.add_all(std::iter::once(volume))
+    }
+
+    /// A removed volume's placeholder stands for nothing from now on.
+    pub fn remove(&mut self, volume: &VolumeName) {
+        if let Some((_, place)) = self.paths.remove(volume) {
+            let mut lookup = HashMap::clone(&self.lookup.0);
+            lookup.remove(&place);
+            self.lookup = Lookup(Arc::new(lookup));
+        }
+    }
+
+    /// The path that an engine is given for a volume; none where it has no placeholder.
+    pub fn path_of(&self, volume: &VolumeName) -> Option<&Path> {
+        self.paths.get(volume).map(|(path, _)| path.as_path())
+    }
+
+    /// What stands for which volume now, for use without holding on to this.
+    pub fn lookup(&self) -> Lookup {
+        self.lookup.clone()
+    }
+
+    /// A slot that nobody ever had.
+    fn slot(&mut self) -> Result<(PathBuf, Place)> {
+        if self.free.is_empty() {
+            let fail = |error: io::Error| problem("cannot make placeholders", error);
+            let directory = self.base.join(unique_name().map_err(fail)?);
+            self.free = generation(&directory).map_err(fail)?;
+        }
+        self.free
+            .pop()
+            .ok_or_else(|| Problem::internal("a generation of placeholders without slots"))
+    }
+}
+
+/// Device and inode, without asking a server that may never answer.
+fn place_of(file: BorrowedFd<'_>) -> io::Result<Place> {
+    let facts = rustix::fs::statx(
+        file,
+        c"",
+        AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC,
+        StatxFlags::INO,
+    )?;
+    Ok((facts.stx_dev_major, facts.stx_dev_minor, facts.stx_ino))
+}
+
+/// A name that no generation ever had.
+fn unique_name() -> io::Result<String> {
+    let mut bits = [0_u8; 8];
+    if getrandom(&mut bits, GetRandomFlags::empty())? < bits.len() {
+        return Err(io::Error::other("too few random numbers"));
+    }
+    Ok(format!("{:016x}", u64::from_ne_bytes(bits)))
+}
+
+/// Mounts a new generation at `directory`; answers with its slots.
+fn generation(directory: &Path) -> io::Result<Vec<(PathBuf, Place)>> {
+    let fresh = DetachedMount::tmpfs(4 << 20, 4 * u64::try_from(SLOTS).unwrap_or(u64::MAX), 0o755)?;
+    let names: Vec<String> = (0..SLOTS).rev().map(|slot| format!("{slot:04}")).collect();
+    let mut first: Option<String> = None;
+    for name in &names {
+        rustix::fs::mkdirat(fresh.as_fd(), name, Mode::from_raw_mode(0o555))?;
+        let notice = format!("{name}/{NOTICE}");
+        match &first {
+            Some(first) => {
+                rustix::fs::linkat(fresh.as_fd(), first, fresh.as_fd(), &notice, AtFlags::empty())?
+            }
+            None => {
+                write_notice(fresh.as_fd(), &notice)?;
+                first = Some(notice);
             }
         }
-        Ok(found)
     }
-}
-
-/// Opens a directory without the right to read it.
-fn open_directory(path: &Path) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open(
-        path,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?)
-}
-
-/// Whether something is mounted at `path`; the directory is made where there is none.
-fn is_mounted(path: &Path) -> io::Result<bool> {
-    match rustix::fs::mkdirat(CWD, path, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => mount::is_mount_root(open_directory(path)?.as_fd()),
-        Err(error) => Err(error.into()),
+    seal(&fresh)?;
+    let mut slots = Vec::with_capacity(SLOTS);
+    for name in names {
+        let slot = rustix::fs::openat(
+            fresh.as_fd(),
+            &name,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        slots.push((directory.join(name), place_of(slot.as_fd())?));
     }
+    rustix::fs::mkdirat(CWD, directory, Mode::from_raw_mode(0o755))?;
+    fresh.attach_at(directory)?;
+    Ok(slots)
 }
 
-/// Mounts a new, read-only superblock at `path`.
-fn mount_new(path: &Path) -> io::Result<()> {
-    let fresh = DetachedMount::tmpfs(SIZE, INODES, 0o755)?;
+fn write_notice(root: BorrowedFd<'_>, path: &str) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let notice: OwnedFd = rustix::fs::openat(root, path, flags, Mode::from_raw_mode(0o444))?;
+    std::fs::File::from(notice).write_all(NOTICE_TEXT.as_bytes())
+}
+
+/// Makes mount and superblock read-only, for good.
+fn seal(fresh: &DetachedMount) -> io::Result<()> {
     fresh.restrict(Restrictions {
         read_only: true,
         ..Restrictions::default()
     })?;
-    mount::set_superblock_writable(fresh.as_fd(), false)?;
-    fresh.attach_at(path)
-}
-
-fn is_tmpfs(facts: &StatFs) -> bool {
-    /// `TMPFS_MAGIC` (statfs(2)).
-    const TMPFS: u64 = 0x0102_1994;
-    u64::try_from(facts.f_type) == Ok(TMPFS)
-}
-
-/// Makes a placeholder.
-fn put(root: BorrowedFd<'_>, volume: &VolumeName) -> io::Result<()> {
-    let name = volume.to_string();
-    match rustix::fs::statat(root, &name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(_) => {}
-        Err(Errno::NOENT) if reuse(root, &name)? => {}
-        Err(Errno::NOENT) => rustix::fs::mkdirat(root, &name, Mode::from_raw_mode(0o555))?,
-        Err(error) => return Err(error.into()),
-    }
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let notice = rustix::fs::openat(
-        root,
-        format!("{name}/{NOTICE}"),
-        flags,
-        Mode::from_raw_mode(0o444),
-    )?;
-    std::fs::File::from(notice).write_all(NOTICE_TEXT.as_bytes())
-}
-
-/// Takes a placeholder's name away. The directory itself is kept for the next volume: a superblock from which a
-/// directory was removed that somebody still has open cannot be made read-only again.
-fn take_away(root: BorrowedFd<'_>, volume: &VolumeName) -> io::Result<()> {
-    let name = volume.to_string();
-    match rustix::fs::statat(root, &name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(facts) => Ok(rustix::fs::renameat(
-            root,
-            &name,
-            root,
-            format!("{FREE}{}", facts.st_ino),
-        )?),
-        Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Gives a directory that is kept the name of a volume; false where there is none.
-fn reuse(root: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
-    for entry in Dir::new(reopen(root, OFlags::RDONLY | OFlags::DIRECTORY)?)? {
-        let entry = entry?;
-        if entry.file_name().to_bytes().starts_with(FREE.as_bytes()) {
-            rustix::fs::renameat(root, entry.file_name(), root, name)?;
-            return Ok(true);
+    // A child that is being cloned for an id map holds a copy of every descriptor for a moment, the notice's too.
+    for _ in 0..100 {
+        match mount::set_superblock_writable(fresh.as_fd(), false) {
+            Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {
+                std::thread::sleep(Duration::from_millis(5))
+            }
+            result => return result,
         }
     }
-    Ok(false)
+    mount::set_superblock_writable(fresh.as_fd(), false)
+}
+
+/// Detaches and removes every generation below `base`.
+fn take_away_all(base: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(base)? {
+        let path = entry?.path();
+        match rustix::mount::unmount(&path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            Ok(()) | Err(Errno::INVAL) => {} // INVAL: nothing is mounted there.
+            Err(error) => return Err(error.into()),
+        }
+        std::fs::remove_dir(&path)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::mount::{UnmountFlags, unmount};
 
     struct Mounted(tempfile::TempDir);
 
     impl Drop for Mounted {
         fn drop(&mut self) {
-            unmount(self.0.path(), UnmountFlags::DETACH).unwrap();
+            take_away_all(self.0.path()).unwrap();
         }
     }
 
@@ -276,12 +260,21 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn open(path: &Path) -> OwnedFd {
+        rustix::fs::open(
+            path,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .unwrap()
+    }
+
     #[test]
     fn a_placeholder_is_empty_and_cannot_be_written_by_anybody() {
         let dir = Mounted(tempfile::tempdir().unwrap());
         let mut placeholders = Placeholders::open(dir.0.path()).unwrap();
         placeholders.add(&name("payments.pgdata")).unwrap();
-        let path = placeholders.path_of(&name("payments.pgdata"));
+        let path = placeholders.path_of(&name("payments.pgdata")).unwrap().to_owned();
         let names: Vec<_> = std::fs::read_dir(&path)
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
@@ -294,67 +287,102 @@ mod tests {
                 .count(),
             2
         );
-        assert_eq!(
-            std::fs::write(path.join("x"), "y").unwrap_err().kind(),
-            io::ErrorKind::ReadOnlyFilesystem
-        );
-        // Not even through a mount of the superblock that is itself writable.
-        let other = DetachedMount::clone_of(open_directory(&path).unwrap().as_fd()).unwrap();
+        // Not even through a mount of the superblock that is itself writable, also while others are made and removed.
+        let other = DetachedMount::clone_of(open(&path).as_fd()).unwrap();
         other
             .restrict(Restrictions {
                 writable: true,
                 ..Restrictions::default()
             })
             .unwrap();
-        assert_eq!(
-            rustix::fs::mkdirat(other.as_fd(), "x", Mode::RWXU).unwrap_err(),
-            Errno::ROFS
-        );
-    }
-
-    #[test]
-    fn known_by_inode_and_found_again_after_a_restart() {
-        let dir = Mounted(tempfile::tempdir().unwrap());
-        let mut placeholders = Placeholders::open(dir.0.path()).unwrap();
-        placeholders.set([name("a.one"), name("a.two")].iter()).unwrap();
-        let one = open_directory(&placeholders.path_of(&name("a.one"))).unwrap();
-        let mut again = Placeholders::open(dir.0.path()).unwrap();
-        assert_eq!(again.volume_of(one.as_fd()).unwrap(), Some(name("a.one")));
-        assert!(
-            again
-                .volume_of(open_directory(dir.0.path()).unwrap().as_fd())
-                .is_err()
-        );
-        let elsewhere = tempfile::tempdir().unwrap();
-        assert_eq!(
-            again
-                .volume_of(open_directory(elsewhere.path()).unwrap().as_fd())
-                .unwrap(),
-            None
-        );
-        again.set([name("a.two"), name("a.three")].iter()).unwrap();
-        assert!(!again.path_of(&name("a.one")).exists());
-        assert!(again.path_of(&name("a.three")).exists());
-        again.remove(&name("a.three")).unwrap();
-        again.remove(&name("a.three")).unwrap();
-        assert!(!again.path_of(&name("a.three")).exists());
-        assert!(
-            again.volume_of(one.as_fd()).is_err(),
-            "the placeholder of a removed volume is none"
-        );
-    }
-
-    #[test]
-    fn directories_are_used_again() {
-        let dir = Mounted(tempfile::tempdir().unwrap());
-        let mut placeholders = Placeholders::open(dir.0.path()).unwrap();
-        for round in 0..50 {
-            let volume = name(&format!("a.v{round}"));
-            placeholders.add(&volume).unwrap();
-            let held = open_directory(&placeholders.path_of(&volume)).unwrap();
-            placeholders.remove(&volume).unwrap();
-            assert!(placeholders.volume_of(held.as_fd()).is_err());
+        for round in 0..100 {
+            placeholders.add(&name(&format!("a.v{round}"))).unwrap();
+            assert_eq!(
+                rustix::fs::mkdirat(other.as_fd(), "x", Mode::RWXU).unwrap_err(),
+                Errno::ROFS
+            );
+            placeholders.remove(&name(&format!("a.v{round}")));
         }
+    }
+
+    #[test]
+    fn a_slot_never_means_another_volume() {
+        let dir = Mounted(tempfile::tempdir().unwrap());
+        let mut placeholders = Placeholders::open(dir.0.path()).unwrap();
+        placeholders
+            .add_all([name("a.one"), name("a.two")].iter())
+            .unwrap();
+        let path = placeholders.path_of(&name("a.one")).unwrap().to_owned();
+        let one = open(&path);
+        assert_eq!(
+            placeholders.lookup().volume_of(one.as_fd()).unwrap(),
+            Some(name("a.one"))
+        );
+        let before = placeholders.lookup();
+        placeholders.remove(&name("a.one"));
+        placeholders.remove(&name("a.one"));
+        assert_eq!(placeholders.lookup().volume_of(one.as_fd()).unwrap(), None);
+        assert_eq!(
+            before.volume_of(one.as_fd()).unwrap(),
+            Some(name("a.one")),
+            "a lookup is of one moment"
+        );
+        placeholders.add(&name("a.one")).unwrap();
+        assert_ne!(placeholders.path_of(&name("a.one")).unwrap(), path);
+        assert_eq!(placeholders.lookup().volume_of(one.as_fd()).unwrap(), None);
+        let root = open(path.parent().unwrap());
+        assert_eq!(placeholders.lookup().volume_of(root.as_fd()).unwrap(), None);
+    }
+
+    #[test]
+    fn every_start_begins_anew() {
+        let dir = Mounted(tempfile::tempdir().unwrap());
+        let mut first = Placeholders::open(dir.0.path()).unwrap();
+        first.add(&name("a.one")).unwrap();
+        let path = first.path_of(&name("a.one")).unwrap().to_owned();
+        let held = open(&path);
+        let mut second = Placeholders::open(dir.0.path()).unwrap();
+        second.add(&name("a.two")).unwrap();
+        assert!(!path.exists());
+        assert_eq!(second.lookup().volume_of(held.as_fd()).unwrap(), None);
         assert_eq!(std::fs::read_dir(dir.0.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn there_is_always_another_slot() {
+        let dir = Mounted(tempfile::tempdir().unwrap());
+        let mut placeholders = Placeholders::open(dir.0.path()).unwrap();
+        let names: Vec<VolumeName> = (0..SLOTS + 1)
+            .map(|number| name(&format!("a.v{number}")))
+            .collect();
+        placeholders.add_all(names.iter()).unwrap();
+        assert_eq!(std::fs::read_dir(dir.0.path()).unwrap().count(), 2);
+        let last = open(placeholders.path_of(names.last().unwrap()).unwrap());
+        assert_eq!(
+            placeholders.lookup().volume_of(last.as_fd()).unwrap().as_ref(),
+            names.last()
+        );
+    }
+
+    #[test]
+    fn a_clone_for_an_id_map_does_not_keep_a_generation_open() {
+        let dir = Mounted(tempfile::tempdir().unwrap());
+        let line = [cofferdam_linux::user_namespace::Line {
+            inside: 0,
+            outside: 0,
+            count: 10,
+        }];
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    cofferdam_linux::user_namespace::create(&line, &line).unwrap();
+                }
+            });
+            for round in 0..20 {
+                generation(&dir.0.path().join(round.to_string())).unwrap();
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 }

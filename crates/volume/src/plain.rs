@@ -5,7 +5,7 @@
 //! ├── <volume id>/         0700 root
 //! │   ├── data/            what a container sees; its owner and mode are the volume's
 //! │   └── data.new/        a first content that was not finished; wiped and made again
-//! └── trash/               removed volumes, until they are deleted
+//! └── trash/               what is to be deleted
 //! ```
 //!
 //! INVARIANT: a volume without an owner in the registry was never opened by anybody; whatever lies in its directory
@@ -13,9 +13,10 @@
 
 use crate::copy_up::{self, Progress, Translate};
 use crate::problem;
+use crate::trash::Trash;
 use cofferdam_linux::file::reopen;
 use cofferdam_model::{Owner, Problem, Result, VolumeId};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{CWD, Dir, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -23,7 +24,6 @@ use std::path::Path;
 
 const DATA: &str = "data";
 const DRAFT: &str = "data.new";
-const TRASH: &str = "trash";
 
 /// Where a new volume's content and ownership come from.
 pub struct FirstContent<'a> {
@@ -39,6 +39,7 @@ pub struct FirstContent<'a> {
 #[derive(Debug)]
 pub struct PlainStore {
     root: OwnedFd,
+    trash: Trash,
 }
 
 impl PlainStore {
@@ -57,8 +58,8 @@ impl PlainStore {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty()).map_err(fail)?;
         rustix::fs::fchmod(&root, Mode::RWXU).map_err(fail)?;
-        make_directory(root.as_fd(), Path::new(TRASH), 0o700).map_err(fail)?;
-        Ok(PlainStore { root })
+        let trash = Trash::open(root.as_fd()).map_err(|error| problem("cannot open the trash", error))?;
+        Ok(PlainStore { root, trash })
     }
 
     /// The directory of a volume's data.
@@ -85,9 +86,7 @@ impl PlainStore {
     pub fn initialise(&self, id: &VolumeId, first: &FirstContent<'_>, progress: &Progress) -> Result<Owner> {
         self.build(id, first, progress).map_err(|error| {
             // A full disk must not stay full of a content that nobody has.
-            let wiped = self
-                .directory(id)
-                .and_then(|directory| remove_tree(directory.as_fd(), DRAFT));
+            let wiped = self.discard(id).and_then(|()| self.empty_trash());
             let failed = problem("cannot give the new volume its first content", error);
             if let Err(error) = wiped {
                 failed.context(format!("and cannot take back what was copied ({error})"))
@@ -99,8 +98,9 @@ impl PlainStore {
 
     fn build(&self, id: &VolumeId, first: &FirstContent<'_>, progress: &Progress) -> io::Result<Owner> {
         let directory = self.directory(id)?;
-        remove_tree(directory.as_fd(), DRAFT)?;
-        remove_tree(directory.as_fd(), DATA)?;
+        self.trash.throw(directory.as_fd(), DRAFT)?;
+        self.trash.throw(directory.as_fd(), DATA)?;
+        self.trash.empty()?;
         rustix::fs::mkdirat(&directory, DRAFT, Mode::RWXU)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let draft = rustix::fs::openat(&directory, DRAFT, flags, Mode::empty())?;
@@ -135,24 +135,14 @@ impl PlainStore {
         Ok(rustix::fs::openat(&self.root, id.as_str(), flags, Mode::empty())?)
     }
 
-    /// Wipes what an unfinished attempt left of a volume that nobody has opened yet.
-    ///
-    /// # Errors
-    /// `unavailable` or `internal`, as the system says.
-    pub fn forget_unfinished(&self, id: &VolumeId) -> Result<()> {
-        remove_tree(self.root.as_fd(), id.as_str())
-            .map_err(|error| problem("cannot wipe an unfinished volume", error))
-    }
-
     /// Takes a volume out of the store at once; its data waits in the trash. One that is not there is no error.
     ///
     /// # Errors
     /// `unavailable` or `internal`, as the system says.
     pub fn discard(&self, id: &VolumeId) -> Result<()> {
-        match rustix::fs::renameat(&self.root, id.as_str(), &self.root, format!("{TRASH}/{id}")) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(problem("cannot remove the volume's data", error.into())),
-        }
+        self.trash
+            .throw(self.root.as_fd(), id.as_str())
+            .map_err(|error| problem("cannot remove the volume's data", error))
     }
 
     /// Deletes what is in the trash.
@@ -160,17 +150,25 @@ impl PlainStore {
     /// # Errors
     /// `unavailable` or `internal`, as the system says; what could not be deleted stays for the next time.
     pub fn empty_trash(&self) -> Result<()> {
-        let fail = |error: io::Error| problem("cannot delete removed volumes", error);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let trash = rustix::fs::openat(&self.root, TRASH, flags, Mode::empty())
-            .map_err(|error| fail(error.into()))?;
-        names(trash.as_fd())
-            .and_then(|names| names.iter().try_for_each(|name| remove_tree(trash.as_fd(), name)))
-            .map_err(fail)
+        self.trash
+            .empty()
+            .map_err(|error| problem("cannot delete removed volumes", error))
+    }
+
+    /// The ids of all volumes that have a directory.
+    ///
+    /// # Errors
+    /// `unavailable` or `internal`, as the system says.
+    pub fn ids(&self) -> Result<Vec<VolumeId>> {
+        let names = names(self.root.as_fd()).map_err(|error| problem("cannot list the volumes", error))?;
+        Ok(names
+            .into_iter()
+            .filter_map(|name| VolumeId::try_from(name.into_string().ok()?).ok())
+            .collect())
     }
 }
 
-fn make_directory(parent: BorrowedFd<'_>, path: &Path, mode: u32) -> rustix::io::Result<()> {
+pub(crate) fn make_directory(parent: BorrowedFd<'_>, path: &Path, mode: u32) -> rustix::io::Result<()> {
     match rustix::fs::mkdirat(parent, path, Mode::from_raw_mode(mode)) {
         Err(Errno::EXIST) => Ok(()),
         result => result,
@@ -178,7 +176,7 @@ fn make_directory(parent: BorrowedFd<'_>, path: &Path, mode: u32) -> rustix::io:
 }
 
 /// The names in a directory.
-fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<std::ffi::CString>> {
+pub(crate) fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<std::ffi::CString>> {
     let mut names = Vec::new();
     for entry in Dir::new(reopen(directory, OFlags::RDONLY | OFlags::DIRECTORY)?)? {
         let entry = entry?;
@@ -187,26 +185,6 @@ fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<std::ffi::CString>> {
         }
     }
     Ok(names)
-}
-
-/// Removes `name` and everything below it, never following a link and never leaving the filesystem. One that is not there is no error.
-fn remove_tree(parent: BorrowedFd<'_>, name: impl rustix::path::Arg + Copy) -> io::Result<()> {
-    let facts = match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => return Ok(()),
-        facts => facts?,
-    };
-    if FileType::from_raw_mode(facts.st_mode) != FileType::Directory {
-        return Ok(rustix::fs::unlinkat(parent, name, AtFlags::empty())?);
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-    if rustix::fs::fstat(&directory)?.st_dev != facts.st_dev {
-        return Err(io::Error::other("something is mounted inside"));
-    }
-    for entry in names(directory.as_fd())? {
-        remove_tree(directory.as_fd(), entry.as_c_str())?;
-    }
-    Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
 }
 
 #[cfg(test)]
@@ -256,7 +234,8 @@ mod tests {
             0
         );
         assert!(!dir.path().join(id().as_str()).join(DRAFT).exists());
-        store.forget_unfinished(&id()).unwrap();
+        assert_eq!(store.ids().unwrap(), [id()]);
+        store.discard(&id()).unwrap();
         assert!(!dir.path().join(id().as_str()).exists());
     }
 
@@ -303,9 +282,10 @@ mod tests {
             otherwise: Owner { uid: 1, gid: 1 },
         };
         let refused = store.initialise(&id(), &first, &Progress::default()).unwrap_err();
-        let left = std::fs::read_dir(dir.path().join("volumes").join(id().as_str()))
-            .unwrap()
-            .count();
+        let left = store.ids().unwrap().len()
+            + std::fs::read_dir(dir.path().join("volumes/trash"))
+                .unwrap()
+                .count();
         rustix::mount::unmount(dir.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
         assert_eq!(refused.kind, cofferdam_model::ErrorKind::Unavailable);
         assert_eq!(left, 0);

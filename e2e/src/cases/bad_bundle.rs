@@ -130,15 +130,19 @@ fn handmade(scene: &Scene, volume: &str, name: &str) -> Outcome<PathBuf> {
         "ociVersion": "1.0.2",
         "process": { "args": ["/bin/app"], "cwd": "/", "user": { "uid": 0, "gid": 0 } },
         "root": { "path": "rootfs" },
-        "mounts": [{ "destination": "/data", "type": "bind", "source": placeholder(volume), "options": ["rbind"] }],
+        "mounts": [{ "destination": "/data", "type": "bind", "source": placeholder(scene, volume)?, "options": ["rbind"] }],
         "linux": { "namespaces": [{ "type": "pid" }, { "type": "mount" }] },
     });
     fs::write(path.join("config.json"), serde_json::to_vec(&config)?)?;
     Ok(path)
 }
 
-fn placeholder(volume: &str) -> PathBuf {
-    Path::new("/run/cofferdam/placeholders").join(volume)
+/// Where the engine is told that a volume lies.
+fn placeholder(scene: &Scene, volume: &str) -> Outcome<PathBuf> {
+    let told = scene
+        .docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", volume])?
+        .ok()?;
+    Ok(PathBuf::from(told.text()))
 }
 
 fn a_bundle_that_no_engine_made_opens_nothing(scene: &mut Scene) -> Outcome {
@@ -219,8 +223,12 @@ fn a_placeholder_by_another_path_is_still_known(scene: &mut Scene) -> Outcome {
     if link.is_symlink() {
         fs::remove_file(&link)?;
     }
-    std::os::unix::fs::symlink(placeholder(&volume), &link)?;
-    let winding = format!("/run/cofferdam/../cofferdam/placeholders/./{volume}");
+    let placeholder = placeholder(scene, &volume)?;
+    std::os::unix::fs::symlink(&placeholder, &link)?;
+    let below = placeholder
+        .strip_prefix("/run/cofferdam")
+        .during("a path below /run/cofferdam")?;
+    let winding = format!("/run/cofferdam/../cofferdam/./{}", below.display());
     for source in [link.to_string_lossy().into_owned(), winding] {
         let mount = format!("type=bind,source={source},target=/data");
         let line = [

@@ -2,6 +2,7 @@
 
 use super::{Scene, cases};
 use crate::Outcome;
+use crate::failure::{During, ensure};
 
 cases!("bad_input":
     bad_names_are_refused_everywhere,
@@ -13,6 +14,7 @@ cases!("bad_input":
     a_privilege_that_reaches_out_cannot_be_allowed,
     a_tenant_that_owns_things_is_not_removed,
     docker_refuses_a_volume_that_does_not_exist,
+    megabytes_of_arguments_are_refused_and_kept_short,
 );
 
 fn bad_names_are_refused_everywhere(scene: &mut Scene) -> Outcome {
@@ -140,4 +142,19 @@ fn docker_refuses_a_volume_that_does_not_exist(scene: &mut Scene) -> Outcome {
     // Docker asks the plugin to make it; it is made, and belongs to nobody's app.
     scene.docker(&driver)?.refused(&["cofferdam"])?;
     Ok(())
+}
+
+/// A refusal is kept for `cofferdam why`, and a thousand of them are: none may be long because a client was.
+fn megabytes_of_arguments_are_refused_and_kept_short(scene: &mut Scene) -> Outcome {
+    let volume = scene.usual()?;
+    let long = "x".repeat(100_000);
+    let argv: Vec<&str> = std::iter::repeat_n(long.as_str(), 12).collect();
+    scene
+        .run(&volume, &[], "tiny:1", &argv)?
+        .refused(&["cofferdam:", "argv"])?;
+    let kept = scene.cofferdam(&["--json", "why"])?.ok()?.json()?;
+    let newest = kept.pointer("/0").during("a decision")?.to_string();
+    ensure(newest.len() < 64 << 10, || {
+        format!("{} bytes are kept", newest.len())
+    })
 }

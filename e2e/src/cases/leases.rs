@@ -19,6 +19,7 @@ cases!("leases":
     the_lease_ends_although_the_engine_never_says_unmount,
     attachments_name_container_app_and_place,
     a_container_that_cannot_start_leaves_no_lease,
+    a_runtimes_state_of_any_length_keeps_the_lease,
 );
 
 fn exclusive(scene: &Scene) -> Outcome<String> {
@@ -125,4 +126,33 @@ fn a_container_that_cannot_start_leaves_no_lease(scene: &mut Scene) -> Outcome {
     ensure(!ran.is_ok(), || "a program that is not there ran".to_owned())?;
     ran.says(&["not-there"])?;
     scene.nothing_is_held()
+}
+
+/// runc writes every system call that a filter names into its state: a client decides how long that is.
+fn a_runtimes_state_of_any_length_keeps_the_lease(scene: &mut Scene) -> Outcome {
+    let volume = exclusive(scene)?;
+    let app = scene.app(
+        "filtered",
+        "tiny:1",
+        &["--allow", "unconfined-seccomp", "--", "/bin/keep"],
+    )?;
+    scene.grant(&volume, &app, &[])?;
+    let names: Vec<String> = (0..400_000)
+        .map(|number| format!("no_such_call_{number}"))
+        .collect();
+    let filter = serde_json::json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "names": names, "action": "SCMP_ACT_ALLOW" }],
+    });
+    let file = scene.host.scratch().join("filter.json");
+    std::fs::write(&file, filter.to_string())?;
+    let option = format!("seccomp={}", file.display());
+    let holder = scene.hold(&volume, &["--security-opt", &option])?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    scene.cofferdam(&["attachments"])?.ok()?.says(&[&volume])?;
+    scene
+        .docker(&["exec", &holder, "cat", "/data/log"])?
+        .refused(&["cofferdam:"])?;
+    scene.run_usual(&volume)?.refused(&["cofferdam:", "held"])?;
+    Ok(())
 }

@@ -20,6 +20,7 @@ cases!("plugin":
     a_volume_of_the_cli_needs_no_driver_flag,
     docker_does_not_remove_what_the_cli_made,
     a_held_volume_is_not_removed,
+    what_an_operator_grants_docker_does_not_remove,
     mount_and_unmount_can_be_repeated_and_give_the_placeholder,
     a_volume_that_does_not_exist_is_an_error_in_every_verb,
     nonsense_is_answered_with_an_error,
@@ -261,4 +262,23 @@ fn nonsense_is_answered_with_an_error(scene: &mut Scene) -> Outcome {
     let unknown = request(Path::new(PLUGIN), "POST", "/VolumeDriver.Format", b"{}")?;
     ensure(unknown.status >= 400, || format!("an unknown verb: {unknown:?}"))?;
     ensure(scene.host.daemon.runs(), || "the daemon ended".to_owned())
+}
+
+/// Whoever names a volume first through Docker must not keep the power to destroy what others put into it.
+fn what_an_operator_grants_docker_does_not_remove(scene: &mut Scene) -> Outcome {
+    let (made, granted) = (scene.named("made"), scene.named("granted"));
+    for volume in [&made, &granted] {
+        scene
+            .docker(&["volume", "create", "--driver", "cofferdam", volume])?
+            .ok()?;
+    }
+    scene.cofferdam(&["volume", "create", &made])?.ok()?;
+    let app = scene.app("app", "tiny:1", &[])?;
+    scene.grant(&granted, &app, &[])?;
+    for volume in [&made, &granted] {
+        scene
+            .docker(&["volume", "rm", volume])?
+            .refused(&["cofferdam volume rm"])?;
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ cases!("walls":
     the_hosts_ipc_and_uts_need_the_rules_leave,
     the_hosts_network_needs_the_rules_leave,
     no_seccomp_filter_needs_the_rules_leave,
+    a_filter_that_allows_everything_is_none,
     a_device_needs_the_rules_leave,
     a_block_device_opens_nothing,
     a_host_directory_over_the_images_code_is_refused,
@@ -155,4 +156,12 @@ fn dropped_privileges_are_no_obstacle(scene: &mut Scene) -> Outcome {
     ];
     let ran = scene.run(&volume, &options, "tiny:1", &[])?.ok()?;
     ensure(ran.out.contains("1000 was here"), || format!("{ran:?}"))
+}
+
+fn a_filter_that_allows_everything_is_none(scene: &mut Scene) -> Outcome {
+    scene.usual()?;
+    let file = scene.host.scratch().join("allow.json");
+    std::fs::write(&file, r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#)?;
+    let option = format!("seccomp={}", file.display());
+    refused_with(scene, &["--security-opt", &option], &["unconfined-seccomp"])
 }

@@ -47,9 +47,11 @@ pub(crate) fn run(host: &mut Host, table: &mut Table, quick: bool) -> Outcome {
         plain.push(caught.create(host, "runc")?);
         released(host)?;
     }
-    caught.release()?;
     let added = Sample::new(ours).median() - Sample::new(plain).median();
     let touched = differences(&before, &step("comparing change times", || change_times(&tree))?);
+
+    // Only now: the application itself writes.
+    caught.release()?;
 
     let begun = Instant::now();
     step("chown -R on the same tree", || {

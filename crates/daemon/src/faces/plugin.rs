@@ -167,7 +167,9 @@ fn remove(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
 fn path(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
     let (_, name) = named(body)?;
     operations::volume(daemon, &name)?;
-    Ok(value!({"Mountpoint": placeholder(daemon, &name), "Err": ""}))
+    let path = placeholder(daemon, &name)
+        .ok_or_else(|| Problem::unavailable(format!("{name} has no placeholder")))?;
+    Ok(value!({"Mountpoint": path, "Err": ""}))
 }
 
 fn unmount(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
@@ -195,8 +197,11 @@ fn list(daemon: &Arc<Daemon>) -> Result<Value> {
     Ok(value!({"Volumes": volumes, "Err": ""}))
 }
 
-fn placeholder(daemon: &Daemon, name: &VolumeName) -> String {
-    daemon.placeholders().path_of(name).display().to_string()
+fn placeholder(daemon: &Daemon, name: &VolumeName) -> Option<String> {
+    daemon
+        .placeholders()
+        .path_of(name)
+        .map(|path| path.display().to_string())
 }
 
 fn described(daemon: &Daemon, name: &str, detail: &VolumeDetail) -> Value {

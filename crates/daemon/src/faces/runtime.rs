@@ -18,11 +18,13 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 /// How many requests are worked on at once.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 128;
 /// How long a connected runtime may take to ask, and to take its answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a runtime that waits hears that there is progress.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// How often is looked whether the runtime still waits.
+const LOOK: Duration = Duration::from_millis(200);
 /// The longest config.json or process, in bytes.
 const DOCUMENT_MAX: usize = 16 << 20;
 
@@ -85,16 +87,18 @@ async fn converse(daemon: Arc<Daemon>, connection: OwnedFd) {
         tokio::task::spawn_blocking(move || answer(&daemon, connection.as_fd(), &progress))
     };
     tokio::pin!(work);
-    let mut told = 0;
+    let (mut told, mut next_sign) = (0, tokio::time::Instant::now() + SIGN_OF_LIFE);
     loop {
         tokio::select! {
             _ended = &mut work => return,
-            () = tokio::time::sleep(SIGN_OF_LIFE) => {
-                if progress.files() != told {
-                    told = progress.files();
-                    send(connection.as_fd(), &Reply::Working, &[]);
-                }
-            }
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if packet::is_abandoned(connection.as_fd()) {
+            progress.cancel();
+        } else if tokio::time::Instant::now() >= next_sign && progress.steps() != told {
+            told = progress.steps();
+            next_sign = tokio::time::Instant::now() + SIGN_OF_LIFE;
+            send(connection.as_fd(), &Reply::Working, &[]);
         }
     }
 }

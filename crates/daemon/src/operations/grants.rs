@@ -1,6 +1,7 @@
 //! Grants: which app may open which volume.
 
 use super::apps::missing;
+use super::volumes::adoption;
 use crate::daemon::Daemon;
 use crate::state::{Change, Record, grant_key};
 use cofferdam_model::{AppName, Grant, Problem, Result, VolumeName};
@@ -15,16 +16,17 @@ pub(crate) fn grants(daemon: &Daemon) -> Result<Vec<Grant>> {
     Ok(all)
 }
 
-/// Makes or replaces a grant.
+/// Makes or replaces a grant. A volume that is granted is the operator's: Docker cannot remove it any more.
 pub(crate) fn grant(daemon: &Daemon, grant: &Grant) -> Result<Grant> {
     if grant.until.is_some_and(|until| until <= Timestamp::now()) {
         return Err(Problem::invalid("the grant would have ended already")
             .remedy("give a time in the future, or none"));
     }
     daemon.state.change(|known| {
-        known.volume(&grant.volume)?;
+        let mut changes = adoption(known, known.volume(&grant.volume)?);
         known.facts().app(&grant.app).ok_or_else(|| missing(&grant.app))?;
-        Ok((vec![Change::Put(Record::Grant(grant.clone()))], grant.clone()))
+        changes.push(Change::Put(Record::Grant(grant.clone())));
+        Ok((changes, grant.clone()))
     })
 }
 

@@ -13,12 +13,29 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use std::sync::Arc;
 use tracing::{info, warn};
 
-/// Makes a volume; one that exists with the same properties is answered with.
+/// As many volumes as clients of Docker's may make: they are nobody that could be asked to stop.
+const DOCKER_VOLUMES_MAX: usize = 4096;
+
+/// Makes a volume; one that exists with the same properties is answered with. A volume that Docker made becomes the operator's
+/// when an operator makes it too: Docker cannot remove it any more.
 pub(crate) fn create_volume(daemon: &Daemon, new: &NewVolume, maker: Maker) -> Result<VolumeDetail> {
     let id = random_id()?;
-    let detail = daemon.state.change(|known| {
+    // The placeholder comes first: a volume without one would be a path to nothing.
+    daemon.change_placeholders().add(&new.name)?;
+    let made = daemon.state.change(|known| {
         if let Ok(volume) = known.volume(&new.name) {
-            return same(volume, new).map(|()| (Vec::new(), detail(known, volume)));
+            same(volume, new)?;
+            return Ok(adopted(known, volume, maker));
+        }
+        let by_docker = known
+            .volumes()
+            .filter(|volume| volume.maker == Maker::Docker)
+            .count();
+        if maker == Maker::Docker && by_docker >= DOCKER_VOLUMES_MAX {
+            return Err(
+                Problem::denied(format!("{by_docker} volumes were made through Docker already"))
+                    .remedy("remove some, or make this one with: cofferdam volume create"),
+            );
         }
         let mut changes = with_tenant(known, new.name.tenant())?;
         let volume = Volume {
@@ -33,9 +50,40 @@ pub(crate) fn create_volume(daemon: &Daemon, new: &NewVolume, maker: Maker) -> R
         };
         changes.push(Change::Put(Record::Volume(Box::new(volume.clone()))));
         Ok((changes, detail(known, &volume)))
-    })?;
-    daemon.change_placeholders().add(&new.name)?;
-    Ok(detail)
+    });
+    settle_placeholder(daemon, &new.name)?;
+    made
+}
+
+/// What an operator makes or grants is the operator's from then on.
+fn adopted(known: &Snapshot, volume: &Volume, maker: Maker) -> (Vec<Change>, VolumeDetail) {
+    if maker == Maker::Admin && volume.maker == Maker::Docker {
+        let ours = Volume {
+            maker: Maker::Admin,
+            ..volume.clone()
+        };
+        return (
+            vec![Change::Put(Record::Volume(Box::new(ours.clone())))],
+            detail(known, &ours),
+        );
+    }
+    (Vec::new(), detail(known, volume))
+}
+
+/// The change that makes a volume the operator's, where it is not yet.
+pub(super) fn adoption(known: &Snapshot, volume: &Volume) -> Vec<Change> {
+    adopted(known, volume, Maker::Admin).0
+}
+
+/// Whatever became of a change, and whatever another one did meanwhile: a volume that exists has a placeholder, one that
+/// does not has none.
+fn settle_placeholder(daemon: &Daemon, name: &VolumeName) -> Result<()> {
+    let mut placeholders = daemon.change_placeholders();
+    if daemon.state.now().volume(name).is_ok() {
+        return placeholders.add(name);
+    }
+    placeholders.remove(name);
+    Ok(())
 }
 
 fn same(volume: &Volume, new: &NewVolume) -> Result<()> {
@@ -101,6 +149,10 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
             ))
             .remedy("stop that container first"));
         }
+        if daemon.first_contents.is_under_way(&removed.volume.id) {
+            return Err(Problem::busy(format!("{name} is being given its first content"))
+                .remedy("try again in a moment"));
+        }
         let mut changes: Vec<_> = removed
             .grants
             .iter()
@@ -110,7 +162,7 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
         changes.push(Change::Put(Record::Removing(removed.volume.id.clone())));
         Ok((changes, removed))
     })?;
-    daemon.change_placeholders().remove(name)?;
+    settle_placeholder(daemon, name)?;
     daemon.store.discard(&removed.volume.id)?;
     let later = Arc::clone(daemon);
     daemon.tasks.spawn_blocking(move || {
@@ -122,12 +174,9 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
     Ok(removed)
 }
 
-/// Finishes what an earlier daemon left half done: removals, and first contents of new volumes.
-///
-/// # Errors
-/// `unavailable` or `internal`, as the system says.
-pub(crate) fn tidy(daemon: &Daemon) -> Result<()> {
-    finish_removals(daemon)?;
+/// Finishes what an earlier daemon left half done: removals, and first contents of new volumes. What cannot be finished is
+/// logged and left for the next time; it keeps nobody from their volumes.
+pub(crate) fn tidy(daemon: &Daemon) {
     let new: Vec<VolumeId> = daemon
         .state
         .now()
@@ -135,7 +184,24 @@ pub(crate) fn tidy(daemon: &Daemon) -> Result<()> {
         .filter(|volume| volume.owner.is_none())
         .map(|volume| volume.id.clone())
         .collect();
-    new.iter().try_for_each(|id| daemon.store.forget_unfinished(id))
+    for id in new {
+        if let Err(problem) = daemon.store.discard(&id) {
+            warn!(volume = %id, "an unfinished volume cannot be tidied away: {problem}");
+        }
+    }
+    if let Err(problem) = finish_removals(daemon) {
+        warn!("removed volumes are still to be deleted: {problem}");
+    }
+    match daemon.store.ids() {
+        Ok(ids) => ids.iter().filter(|id| !is_known(daemon, id)).for_each(|id| {
+            warn!(volume = %id, "the store has data of a volume that the registry does not know; it is left alone");
+        }),
+        Err(problem) => warn!("{problem}"),
+    }
+}
+
+fn is_known(daemon: &Daemon, id: &VolumeId) -> bool {
+    daemon.state.now().volumes().any(|volume| volume.id == *id)
 }
 
 /// Deletes the data of every volume that was removed.
@@ -149,13 +215,10 @@ fn finish_removals(daemon: &Daemon) -> Result<()> {
     if removing.is_empty() {
         return Ok(());
     }
-    daemon.state.change(|_| {
-        Ok((
-            removing
-                .iter()
-                .map(|id| Change::Delete(removing_key(id)))
-                .collect(),
-            (),
-        ))
+    daemon.state.change(|known| {
+        let still = removing
+            .iter()
+            .filter(|id| known.removing().any(|other| other == *id));
+        Ok((still.map(|id| Change::Delete(removing_key(id))).collect(), ()))
     })
 }

@@ -41,24 +41,35 @@ impl Drop for Turn<'_> {
 }
 
 impl FirstContents {
+    /// Whether a volume is being given its first content now.
+    pub(crate) fn is_under_way(&self, volume: &VolumeId) -> bool {
+        self.locked().contains_key(volume)
+    }
+
     fn locked(&self) -> MutexGuard<'_, BTreeMap<VolumeId, Arc<Progress>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until nobody else works on the volume. While somebody does, their progress counts as ours.
-    fn turn(&self, volume: &VolumeId, progress: &Arc<Progress>) -> Turn<'_> {
+    ///
+    /// # Errors
+    /// `unavailable` where nobody waits for it any more.
+    fn turn(&self, volume: &VolumeId, progress: &Arc<Progress>) -> Result<Turn<'_>> {
         loop {
             let other = match self.locked().entry(volume.clone()) {
                 Entry::Vacant(free) => {
                     free.insert(Arc::clone(progress));
-                    return Turn {
+                    return Ok(Turn {
                         volume: volume.clone(),
                         among: self,
-                    };
+                    });
                 }
                 Entry::Occupied(taken) => Arc::clone(taken.get()),
             };
-            progress.at_least(other.files());
+            progress.at_least(other.steps());
+            if progress.is_cancelled() {
+                return Err(Problem::unavailable("the runtime that asked is gone"));
+            }
             std::thread::sleep(LOOK);
         }
     }
@@ -80,19 +91,17 @@ pub(super) fn ensure(
     if let Some(owner) = volume.owner {
         return Ok((volume.id, owner));
     }
-    let _turn = daemon.first_contents.turn(&volume.id, progress);
+    let _turn = daemon.first_contents.turn(&volume.id, progress)?;
     let volume = find()?;
     if let Some(owner) = volume.owner {
         return Ok((volume.id, owner)); // Another container of a shared volume was here first.
     }
     let owner = copy(daemon, evidence, proof, &volume, progress)?;
-    daemon.state.change(|known| {
+    let noted = daemon.state.change(|known| {
         let current = known.volume(&volume.name)?;
         if current.id != volume.id {
-            return Err(
-                Problem::conflict(format!("{} was removed and made anew meanwhile", volume.name))
-                    .remedy("start the container again"),
-            );
+            let message = format!("{} was removed and made anew meanwhile", volume.name);
+            return Err(Problem::conflict(message).remedy("start the container again"));
         }
         Ok((
             vec![Change::Put(Record::Volume(Box::new(Volume {
@@ -101,7 +110,11 @@ pub(super) fn ensure(
             })))],
             (),
         ))
-    })?;
+    });
+    if noted.is_err() {
+        daemon.store.discard(&volume.id)?;
+    }
+    noted?;
     Ok((volume.id, owner))
 }
 
@@ -158,7 +171,7 @@ fn image_directory(view: &DetachedMount, place: &str) -> Result<Option<OwnedFd>>
         Ok(directory) => Ok(Some(directory)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         Err(error) => Err(Problem::unavailable(format!(
-            "cannot look into the image at {place}: {error}"
+            "cannot look into the image at {place:?}: {error}"
         ))),
     }
 }

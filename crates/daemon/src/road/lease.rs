@@ -20,8 +20,6 @@ use tracing::{info, warn};
 
 /// How long to wait before a registry that cannot be written is tried again.
 const RETRY: Duration = Duration::from_secs(5);
-/// The longest state file of a runtime, in bytes.
-const STATE_MAX: usize = 16 << 20;
 
 /// Follows the process that stands for a container until the container has ended, then releases what it holds.
 ///
@@ -33,9 +31,7 @@ pub(super) fn watch(daemon: &Arc<Daemon>, container: ContainerId, process: Proce
     tasks.spawn(async move {
         let mut mine = process;
         loop {
-            if let Ok(living) = LiveProcess::find(mine.pid, mine.started)
-                && let Err(error) = ended(living).await
-            {
+            if let Err(error) = wait_for_end(mine).await {
                 warn!(%container, "cannot wait for the container's end: {error}");
                 tokio::time::sleep(RETRY).await;
                 continue;
@@ -53,10 +49,24 @@ pub(super) fn watch(daemon: &Arc<Daemon>, container: ContainerId, process: Proce
 }
 
 /// Waits until a process has ended.
-async fn ended(process: LiveProcess) -> io::Result<()> {
-    Readable::new(process.into())?
-        .when_readable(process::has_ended)
-        .await
+async fn wait_for_end(process: Process) -> io::Result<()> {
+    match find(process)? {
+        Some(living) => {
+            Readable::new(living.into())?
+                .when_readable(process::has_ended)
+                .await
+        }
+        None => Ok(()),
+    }
+}
+
+/// The process, where it still lives. An error says nothing about that.
+fn find(process: Process) -> io::Result<Option<LiveProcess>> {
+    match LiveProcess::find(process.pid, process.started) {
+        Ok(living) => Ok(Some(living)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The process `mine` has ended: the leases that name it go over to the container's first process, or are released.
@@ -69,7 +79,7 @@ fn follow_or_release(daemon: &Daemon, container: &ContainerId, mine: Process) ->
         .find(|held| held.process == mine)
         .cloned();
     let Some(lease) = lease else { return Ok(None) };
-    match living(daemon, &lease) {
+    match living(daemon, &lease)? {
         Some(process) => {
             let next = Process {
                 pid: process.pid(),
@@ -82,35 +92,55 @@ fn follow_or_release(daemon: &Daemon, container: &ContainerId, mine: Process) ->
     }
 }
 
-/// The lease's own process, or the container's first one where that took its place.
-fn living(daemon: &Daemon, lease: &Attachment) -> Option<LiveProcess> {
+/// The lease's own process, or the container's first one where that took its place; none where the container has ended.
+///
+/// INVARIANT: only proof of the end counts as the end. Whatever cannot be told leaves the lease where it is.
+///
+/// # Errors
+/// `unavailable` where it cannot be told.
+fn living(daemon: &Daemon, lease: &Attachment) -> Result<Option<LiveProcess>> {
     if lease.boot != daemon.boot {
-        return None;
+        return Ok(None);
     }
-    match LiveProcess::find(lease.process.pid, lease.process.started) {
-        Ok(process) => Some(process),
-        Err(_) => first_process(&lease.runtime_root, &lease.container),
-    }
+    let found = find(lease.process).and_then(|found| match found {
+        Some(process) => Ok(Some(process)),
+        None => first_process(&lease.runtime_root, &lease.container),
+    });
+    found.map_err(|error| {
+        Problem::unavailable(format!(
+            "cannot tell whether container {} still runs: {error}",
+            lease.container.short()
+        ))
+        .remedy("what it holds stays held until that can be told")
+    })
 }
 
-/// The container's first process by the runtime's own state: runc's `state.json`, or crun's `status`.
-fn first_process(runtime_root: &Path, container: &ContainerId) -> Option<LiveProcess> {
-    /// The fields of either that matter.
-    #[derive(Deserialize)]
-    struct RuntimeState {
-        #[serde(alias = "init_process_pid")]
-        pid: u32,
-        #[serde(alias = "init_process_start", alias = "process-start-time")]
-        started: u64,
-    }
+/// The fields that matter of runc's `state.json` or crun's `status`.
+#[derive(Deserialize)]
+struct RuntimeState {
+    #[serde(alias = "init_process_pid")]
+    pid: u32,
+    #[serde(alias = "init_process_start", alias = "process-start-time")]
+    started: u64,
+}
+
+/// The container's first process by the runtime's own state; none where there is no state, or where that process is gone.
+///
+/// The state may be of any length: parts of it are whatever the engine's client asked for. It is read as a stream.
+fn first_process(runtime_root: &Path, container: &ContainerId) -> io::Result<Option<LiveProcess>> {
     let directory = runtime_root.join(container.as_str());
-    ["state.json", "status"].iter().find_map(|name| {
-        let bytes = file::open_trusted(&directory.join(name))
-            .and_then(|state| file::read_limited(state, STATE_MAX))
-            .ok()?;
-        let state: RuntimeState = serde_json::from_slice(&bytes).ok()?;
-        LiveProcess::find(state.pid, state.started).ok()
-    })
+    for name in ["state.json", "status"] {
+        let file = match file::open_trusted(&directory.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file?,
+        };
+        let state: RuntimeState = serde_json::from_reader(io::BufReader::new(file))?;
+        return find(Process {
+            pid: state.pid,
+            started: state.started,
+        });
+    }
+    Ok(None)
 }
 
 /// The leases that name `mine` name `next` from now on.
@@ -165,7 +195,7 @@ pub(super) fn release_if_ended(daemon: &Daemon, container: &ContainerId) -> Resu
         .map(|(_, held)| held.clone())
         .collect();
     for lease in leases {
-        if living(daemon, &lease).is_some() {
+        if living(daemon, &lease)?.is_some() {
             return Err(Problem::busy(format!(
                 "a container with the id {} holds {} and still runs",
                 container.short(),
@@ -186,7 +216,8 @@ pub(crate) fn take_up_leases(daemon: &Arc<Daemon>) -> Result<()> {
     let leases: Vec<Attachment> = daemon.state.now().attachments().cloned().collect();
     let mut followed = std::collections::BTreeSet::new();
     for lease in leases {
-        if living(daemon, &lease).is_none() {
+        // One that cannot be told yet is followed: the watch tries again.
+        if matches!(living(daemon, &lease), Ok(None)) {
             release(daemon, &lease.container, lease.process)?;
         } else if followed.insert((lease.container.clone(), lease.process.pid)) {
             watch(daemon, lease.container, lease.process);
@@ -213,16 +244,28 @@ mod tests {
             started + 1
         );
         let container: ContainerId = "a1".parse().unwrap();
+        let huge = format!(
+            r#"{{"config":"{}","init_process_pid":{pid},"init_process_start":{started}}}"#,
+            "x".repeat(32 << 20)
+        );
         for (name, text, found) in [
-            ("state.json", runc, true),
-            ("status", crun, true),
-            ("state.json", later, false),
-            ("state.json", "{".into(), false),
+            ("state.json", runc, Some(true)),
+            ("status", crun, Some(true)),
+            ("state.json", huge, Some(true)),
+            ("state.json", later, Some(false)),
+            ("none", String::new(), Some(false)),
+            ("state.json", "{".to_owned(), None),
         ] {
             let root = tempfile::tempdir().unwrap();
             std::fs::create_dir(root.path().join("a1")).unwrap();
             std::fs::write(root.path().join("a1").join(name), text).unwrap();
-            assert_eq!(first_process(root.path(), &container).is_some(), found, "{name}");
+            let process = first_process(root.path(), &container)
+                .ok()
+                .map(|process| process.is_some());
+            assert_eq!(
+                process, found,
+                "{name}: what cannot be read is no proof of an end"
+            );
         }
     }
 }

@@ -85,7 +85,8 @@ pub(crate) fn open(
                 ));
             }
         };
-        let opened = prepare(daemon, &evidence, &admitted, progress);
+        let opened = prepare(daemon, &evidence, &admitted, progress)
+            .and_then(|opened| still_waited_for(progress).map(|()| opened));
         let committed = opened.and_then(|opened| {
             Ok((
                 commit(
@@ -127,6 +128,15 @@ pub(crate) fn open(
         .into())
 }
 
+/// Nothing is opened for a runtime that has gone.
+fn still_waited_for(progress: &Progress) -> Result<()> {
+    if progress.is_cancelled() {
+        Err(Problem::unavailable("the runtime that asked is gone"))
+    } else {
+        Ok(())
+    }
+}
+
 /// What the container is, by the engine that knows it.
 fn measure(daemon: &Daemon, asked: &Asked) -> Result<Evidence> {
     let sources: Vec<_> = asked
@@ -140,7 +150,7 @@ fn measure(daemon: &Daemon, asked: &Asked) -> Result<Evidence> {
         root: asked.root.as_fd(),
         sources: &sources,
     };
-    let placeholders = daemon.placeholders();
+    let placeholders = daemon.placeholders().lookup();
     for engine in &daemon.engines {
         if let Some(evidence) = engine.measure(&bundle, &|source| placeholders.volume_of(source))? {
             return Ok(evidence);
@@ -182,9 +192,15 @@ fn decide(
     }
     match refused {
         Some(problem) => Err((decided, problem)),
-        None if admitted.is_empty() => Err((decided, Problem::invalid("the container asks for no volume"))),
+        None if admitted.is_empty() => Err((decided, no_volume())),
         None => Ok((admitted, decided)),
     }
+}
+
+/// The runtime asks about every source that looks like a placeholder.
+fn no_volume() -> Problem {
+    Problem::invalid("a mount's source looks like a placeholder and stands for no volume")
+        .remedy("if cofferdamd was restarted or the volume removed meanwhile, start the container again")
 }
 
 fn volumes_asked_for(measurement: &Measurement) -> impl Iterator<Item = (&MeasuredMount, &VolumeName)> {

@@ -4,7 +4,7 @@ use super::Refusal;
 use crate::daemon::Daemon;
 use crate::state::{Change, DECISIONS_KEPT, Record, Snapshot, decision_key};
 use cofferdam_model::api::{Decision, VolumeDecision};
-use cofferdam_model::{ContainerId, DecisionId, Measurement, Problem};
+use cofferdam_model::{ContainerId, DecisionId, IdMap, MeasuredMount, Measurement, MountKind, Problem, User};
 use jiff::Timestamp;
 use tracing::{info, warn};
 
@@ -28,6 +28,7 @@ pub(super) fn refused(
                 ..volume
             })
             .collect();
+        let measurement = measurement.as_ref().map(bounded);
         let decision = Decision {
             id,
             at: Timestamp::now(),
@@ -68,7 +69,7 @@ pub(super) fn allowed(
         verb: "open".to_owned(),
         volumes,
         refused: None,
-        measurement: Some(measurement.clone()),
+        measurement: Some(bounded(measurement)),
     };
     keep(id, decision)
 }
@@ -80,4 +81,69 @@ fn keep(id: DecisionId, decision: Decision) -> Vec<Change> {
         changes.push(Change::Delete(decision_key(DecisionId(old))));
     }
     changes
+}
+
+/// As many entries of a list, and as many characters of a text, as are kept of what a client chose.
+const ENTRIES_MAX: usize = 64;
+const TEXT_MAX: usize = 512;
+
+/// A measurement as it is kept: a container may have megabytes of arguments, and a thousand decisions are kept.
+pub(super) fn bounded(measurement: &Measurement) -> Measurement {
+    let texts =
+        |list: &[String]| -> Vec<String> { list.iter().take(ENTRIES_MAX).map(|text| cut(text)).collect() };
+    let mount = |mount: &MeasuredMount| MeasuredMount {
+        destination: cut(&mount.destination),
+        kind: match &mount.kind {
+            MountKind::Outside(source) => MountKind::Outside(cut(source)),
+            MountKind::Kernel(kind) => MountKind::Kernel(cut(kind)),
+            kind => kind.clone(),
+        },
+        ..mount.clone()
+    };
+    let groups = measurement
+        .user
+        .groups
+        .iter()
+        .take(ENTRIES_MAX)
+        .copied()
+        .collect();
+    Measurement {
+        argv: texts(&measurement.argv),
+        image_command: texts(&measurement.image_command),
+        cwd: cut(&measurement.cwd),
+        env: Vec::new(),
+        user: User {
+            groups,
+            ..measurement.user.clone()
+        },
+        mounts: measurement.mounts.iter().take(ENTRIES_MAX).map(mount).collect(),
+        privileges: measurement
+            .privileges
+            .iter()
+            .filter(|privilege| privilege.to_string().len() <= TEXT_MAX)
+            .take(ENTRIES_MAX)
+            .cloned()
+            .collect(),
+        capabilities: measurement
+            .capabilities
+            .iter()
+            .filter(|name| name.len() <= TEXT_MAX)
+            .take(ENTRIES_MAX)
+            .cloned()
+            .collect(),
+        healthcheck: measurement.healthcheck.as_deref().map(texts),
+        id_map: measurement.id_map.as_ref().map(|map| IdMap {
+            uids: map.uids.iter().take(ENTRIES_MAX).copied().collect(),
+            gids: map.gids.iter().take(ENTRIES_MAX).copied().collect(),
+        }),
+        ..measurement.clone()
+    }
+}
+
+/// The beginning of a text that is too long, marked as such.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(TEXT_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
