@@ -6,6 +6,7 @@ use crate::visible::visible;
 use cofferdam_model::{
     AppName, ErrorKind, Grant, Measurement, MountKind, Namespace, TenantName, VolumeName,
     api::{Decision, VolumeDecision},
+    place,
 };
 
 /// The next step where no command line can say what the container is.
@@ -66,11 +67,24 @@ fn opening(decision: &Decision, grants: &[Grant]) -> Option<Remedy> {
     (!commands.is_empty()).then_some(Remedy::Commands(commands))
 }
 
-/// A way out of the container that the guard rails forbid whatever the grants say.
+/// Whether it works elsewhere than its image says.
+fn moved(found: &Measurement) -> bool {
+    !place::same(&found.cwd, &found.image_cwd)
+}
+
+/// What no rule can name, or the guard rails forbid whatever the grants say.
 fn beyond_any_rule(found: &Measurement) -> Option<String> {
     if let Some(privilege) = found.privileges.iter().find(|privilege| privilege.reaches_out()) {
         return Some(format!(
             "{privilege} reaches past the container's walls; start it without"
+        ));
+    }
+    let places = found.mounts.iter().map(|mount| mount.destination.as_str());
+    let places = places.chain(moved(found).then_some(found.cwd.as_str()));
+    if let Some(odd) = places.into_iter().find(|place| place::plain(place).is_none()) {
+        return Some(format!(
+            "{} is not a plain place; start it with a path from / that has no //, . or .. in it",
+            format_args!("{odd:?}")
         ));
     }
     let joined = [("pid", found.namespaces.pid), ("mount", found.namespaces.mount)];
@@ -123,8 +137,11 @@ fn new_app(tenant: &TenantName, found: &Measurement) -> Option<String> {
         Namespace::Host => words.push("--network host".to_owned()),
         Namespace::Foreign => words.push("--network any".to_owned()),
     }
+    if moved(found) {
+        words.push(format!("--workdir {}", quoted(&found.cwd)?));
+    }
     for mount in &found.mounts {
-        if matches!(mount.kind, MountKind::Outside(_)) {
+        if matches!(mount.kind, MountKind::Outside(_)) || found.is_hidden_by(mount) {
             words.push(format!("--allow-mount {}", quoted(&mount.destination)?));
         }
     }

@@ -1,4 +1,7 @@
 //! What each mount of config.json brings into the container.
+//!
+//! What this does not do: resolve a destination in the image. One that leads elsewhere through a symlink of the image
+//! is told as config.json has it, and so judged by what it says.
 
 use crate::config::Mount;
 use crate::{Bundle, Placeholders};

@@ -103,10 +103,13 @@ pub struct NewApp {
     /// Which user is the app's.
     #[serde(default)]
     pub user: UserRule,
+    /// The directory it works in, absolute; the image's own where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
     /// Which network namespaces are the app's.
     #[serde(default)]
     pub network: NetworkRule,
-    /// Destinations at which mounts from outside are allowed.
+    /// Destinations at which mounts from outside are allowed, and volumes over the image's own files.
     #[serde(default)]
     pub mounts: BTreeSet<String>,
     /// Privileges beyond the engine's default set that are allowed. Those that reach out are refused here.

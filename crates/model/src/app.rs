@@ -31,10 +31,14 @@ pub struct LaunchRule {
     /// The user it runs as.
     #[serde(default)]
     pub user: UserRule,
+    /// The directory it works in; the image's own where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
     /// The network namespace it runs in.
     #[serde(default)]
     pub network: NetworkRule,
-    /// Destinations at which mounts from outside (host paths, other volumes, devices) are allowed.
+    /// Destinations at which mounts from outside (host paths, other volumes, devices) are allowed, and volumes and
+    /// the kernel's filesystems over the image's own files.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub mounts: BTreeSet<String>,
     /// Privileges beyond the engine's default set that are allowed.

@@ -14,6 +14,7 @@ mod grant;
 mod ids;
 mod measurement;
 mod name;
+pub mod place;
 mod settings;
 mod size;
 mod volume;

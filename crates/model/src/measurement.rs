@@ -14,6 +14,9 @@ pub struct Measurement {
     pub image: ImageIdentity,
     /// The image's own entrypoint and command.
     pub image_command: Vec<String>,
+    /// The image's own working directory.
+    #[serde(default = "root")]
+    pub image_cwd: String,
     /// The image's own healthcheck, as the argv that the engine execs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Vec<String>>,
@@ -38,6 +41,11 @@ pub struct Measurement {
     /// The user namespace's map, where the container has one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_map: Option<IdMap>,
+}
+
+/// The working directory of an image that names none.
+fn root() -> String {
+    "/".to_owned()
 }
 
 /// An image, by content. Digests of different kinds are never compared with each other.

@@ -66,6 +66,7 @@ fn app(n: usize, now: Timestamp) -> App {
             image: image(n % IMAGES),
             command: Default::default(),
             user: Default::default(),
+            cwd: None,
             network: Default::default(),
             mounts: BTreeSet::new(),
             allow: BTreeSet::new(),
@@ -109,20 +110,20 @@ fn mount(volume: &VolumeName) -> MeasuredMount {
 fn measurement(n: usize, round: usize, mount: &MeasuredMount) -> Measurement {
     let command = vec!["/usr/bin/server".to_owned(), "--listen".to_owned()];
     let shell = vec!["sh".to_owned(), "-c".to_owned(), "cat /var/lib/data/*".to_owned()];
-    let kernel = |index, destination: &str| MeasuredMount {
+    let kernel = |index, (kind, destination): (&str, &str)| MeasuredMount {
         index,
         destination: destination.to_owned(),
-        kind: MountKind::Kernel("tmpfs".to_owned()),
+        kind: MountKind::Kernel(kind.to_owned()),
         read_only: false,
     };
     let destinations = [
-        "/proc",
-        "/dev",
-        "/dev/pts",
-        "/sys",
-        "/sys/fs/cgroup",
-        "/dev/mqueue",
-        "/dev/shm",
+        ("proc", "/proc"),
+        ("tmpfs", "/dev"),
+        ("devpts", "/dev/pts"),
+        ("sysfs", "/sys"),
+        ("cgroup2", "/sys/fs/cgroup"),
+        ("mqueue", "/dev/mqueue"),
+        ("tmpfs", "/dev/shm"),
     ];
     let mut mounts: Vec<MeasuredMount> = destinations
         .into_iter()
@@ -141,6 +142,7 @@ fn measurement(n: usize, round: usize, mount: &MeasuredMount) -> Measurement {
             chain: image(0),
         },
         image_command: command.clone(),
+        image_cwd: "/".to_owned(),
         healthcheck: None,
         argv: if round % 4 == 2 { shell } else { command },
         env: Vec::new(),

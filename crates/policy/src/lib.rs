@@ -26,4 +26,4 @@ mod fixture;
 pub use exec::{ExecProcess, is_healthcheck, refuse_reaching};
 pub use facts::Facts;
 pub use judge::{Admitted, Judge, Verdict};
-pub use rule::{Difference, Mismatch, mismatches};
+pub use rule::{Difference, Laid, Mismatch, mismatches};

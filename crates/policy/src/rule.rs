@@ -1,15 +1,17 @@
 //! Where a measurement differs from an app's launch rule.
 //!
-//! Strict by default: the image's own command, no mount from outside, no privilege beyond the engine's
-//! default, namespaces of its own. Each relaxation is named in the rule. Every difference is told, not only the
-//! first, so that a launch can be put right in one go.
+//! Strict by default: the image's own command and directory, no mount from outside, nothing laid over the image's
+//! own files, no privilege beyond the engine's default, namespaces of its own. Each relaxation is named in the
+//! rule. Every difference is told, not only the first, so that a launch can be put right in one go.
 //!
-//! What this does not do: decide. A rule that matches proves who the container is, not what it may open.
+//! What this does not do: decide. A rule that matches proves who the container is, not what it may open. Places
+//! are judged as they are written: one that leads to code through a symlink in the image is not seen. Nor is the
+//! environment judged, which may lead to code as well.
 
 use crate::shown;
 use cofferdam_model::{
-    AppName, Command, LaunchRule, Measurement, MountKind, Namespace, NetworkRule, Owner, Privilege, Sha256,
-    UserRule,
+    AppName, Command, LaunchRule, MeasuredMount, Measurement, MountKind, Namespace, NetworkRule, Owner,
+    Privilege, Sha256, UserRule, place,
 };
 use std::fmt;
 
@@ -53,6 +55,27 @@ pub enum Difference {
         /// Who the rule says.
         wanted: Owner,
     },
+    /// Another working directory.
+    Directory {
+        /// Where it works.
+        found: String,
+        /// Where the rule, or else the image, says.
+        wanted: String,
+    },
+    /// A mount at a place that may be read in more than one way, which no rule can allow.
+    OddPlace {
+        /// What is mounted.
+        what: Laid,
+        /// The place.
+        destination: String,
+    },
+    /// A volume or a filesystem of the kernel over the image's own files where the rule names none.
+    OverImage {
+        /// What is mounted.
+        what: Laid,
+        /// Where the container sees it.
+        destination: String,
+    },
     /// A mount from outside where the rule names none.
     OutsideMount {
         /// Where the container sees it.
@@ -71,12 +94,22 @@ pub enum Difference {
     },
 }
 
+/// What is laid over the image's own files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Laid {
+    /// A volume.
+    Volume,
+    /// A filesystem of the kernel, by its type.
+    Kernel(String),
+}
+
 /// Every point in which the measurement is not what the rule asks for. None at all proves the app.
 pub fn mismatches(rule: &LaunchRule, app: &AppName, measurement: &Measurement) -> Vec<Mismatch> {
     let differences = image(rule, measurement)
         .into_iter()
         .chain(command(rule, measurement))
         .chain(user(rule, measurement))
+        .chain(directory(rule, measurement))
         .chain(mounts(rule, measurement))
         .chain(privileges(rule, measurement))
         .chain(namespaces(rule, measurement));
@@ -121,18 +154,38 @@ fn user(rule: &LaunchRule, measurement: &Measurement) -> Option<Difference> {
     }
 }
 
+fn directory(rule: &LaunchRule, measurement: &Measurement) -> Option<Difference> {
+    let found = &measurement.cwd;
+    let wanted = rule.cwd.as_ref().unwrap_or(&measurement.image_cwd);
+    (!place::same(found, wanted)).then(|| Difference::Directory {
+        found: found.clone(),
+        wanted: wanted.clone(),
+    })
+}
+
 fn mounts(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Item = Difference> {
     measurement
         .mounts
         .iter()
-        .filter(|mount| match mount.kind {
-            // A volume is judged by its own grant.
-            MountKind::Kernel(_) | MountKind::Engine | MountKind::Volume(_) => false,
-            MountKind::Outside(_) => !rule.mounts.contains(&mount.destination),
-        })
-        .map(|mount| Difference::OutsideMount {
-            destination: mount.destination.clone(),
-        })
+        .filter_map(|mount| mounted(rule, measurement, mount))
+}
+
+/// Where a mount lies. What a volume holds is judged by its own grant.
+fn mounted(rule: &LaunchRule, measurement: &Measurement, mount: &MeasuredMount) -> Option<Difference> {
+    let destination = mount.destination.clone();
+    let what = match &mount.kind {
+        MountKind::Engine => return None,
+        MountKind::Outside(_) => {
+            return (!rule.mounts.contains(&destination)).then_some(Difference::OutsideMount { destination });
+        }
+        MountKind::Volume(_) => Laid::Volume,
+        MountKind::Kernel(kind) => Laid::Kernel(kind.clone()),
+    };
+    if place::plain(&destination).is_none() {
+        return Some(Difference::OddPlace { what, destination });
+    }
+    let is_named = || rule.mounts.iter().any(|place| place::same(place, &destination));
+    (measurement.is_hidden_by(mount) && !is_named()).then_some(Difference::OverImage { what, destination })
 }
 
 fn privileges(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Item = Difference> {
@@ -167,6 +220,15 @@ fn namespaces(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Ite
     .map(|(kind, found, _)| Difference::Namespace { kind, found })
 }
 
+impl fmt::Display for Laid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Laid::Volume => f.write_str("the volume"),
+            Laid::Kernel(kind) => write!(f, "a {}", shown::text(kind)),
+        }
+    }
+}
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let app = &self.app;
@@ -190,6 +252,22 @@ impl fmt::Display for Mismatch {
                 shown::list(wanted)
             ),
             Difference::User { found, wanted } => write!(f, "user is {found}, app {app} wants {wanted}"),
+            Difference::Directory { found, wanted } => write!(
+                f,
+                "works in {}, app {app} in {}",
+                shown::quoted(found),
+                shown::quoted(wanted)
+            ),
+            Difference::OddPlace { what, destination } => write!(
+                f,
+                "{what} at {} lies at no plain place (from /, without an empty part, . or ..), which no rule can allow",
+                shown::quoted(destination)
+            ),
+            Difference::OverImage { what, destination } => write!(
+                f,
+                "{what} at {} lies over the image's own files; app {app} does not allow that place",
+                shown::text(destination)
+            ),
             Difference::OutsideMount { destination } => write!(
                 f,
                 "a mount from outside at {} is not in the rule of app {app}",

@@ -16,6 +16,11 @@ pub(crate) fn text(text: &str) -> String {
     if !text.is_empty() && text.len() <= LONGEST && text.bytes().all(harmless) {
         return text.to_owned();
     }
+    quoted(text)
+}
+
+/// One text as a JSON string of at most [`LONGEST`] characters.
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::new();
     push_quoted(&mut out, text, LONGEST);
     out

@@ -7,7 +7,7 @@ use clap::{
 };
 use cofferdam_model::{
     App as Record, AppName, Command, LaunchRule, NetworkRule, Owner, Privilege, Problem, Result, TenantName,
-    UserRule, api,
+    UserRule, api, place,
 };
 
 /// The most characters of an argv in a table.
@@ -43,8 +43,8 @@ pub(crate) enum App {
 
 /// Make an application: pin an image, and say what its containers may be
 ///
-/// The rule is strict: the image's own command, a network of its own, no mounts from outside, no added
-/// privilege. Each option relaxes one point.
+/// The rule is strict: the image's own command and directory, a network of its own, no mounts from outside,
+/// nothing laid over the image's own files, no added privilege. Each option relaxes one point.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cofferdam app create payments.postgres --image postgres:16\n  \
@@ -62,7 +62,11 @@ pub(crate) struct Create {
     /// The network it may be in: its own, also the host's, or any other container's too
     #[arg(long, default_value = "own", value_parser = network_parser())]
     network: NetworkRule,
-    /// A destination at which a mount from outside is allowed; can be given again
+    /// The directory it must work in. The image's own where this is left out
+    #[arg(long, value_name = "DIR", value_parser = parse_destination)]
+    workdir: Option<String>,
+    /// A destination at which a mount from outside is allowed, or a volume or tmpfs over the image's own files; can
+    /// be given again
     #[arg(long, value_name = "DEST", value_parser = parse_destination)]
     allow_mount: Vec<String>,
     /// A privilege that is allowed, such as cap:NET_ADMIN, device:/dev/fuse or namespace:ipc; can be given again
@@ -99,13 +103,13 @@ fn parse_user(text: &str) -> Result<Owner> {
 }
 
 fn parse_destination(text: &str) -> Result<String> {
-    if text.starts_with('/') && !text.split('/').any(|part| part == "..") {
-        return Ok(text.to_owned());
+    if let Some(place) = place::plain(text) {
+        return Ok(place.to_owned());
     }
     let shown: String = text.chars().take(80).collect();
     Err(
         Problem::invalid(format!("{shown:?} is not a place in a container"))
-            .remedy("write a path from /, without .."),
+            .remedy("write a path from /, without //, . or .."),
     )
 }
 
@@ -146,6 +150,7 @@ impl Create {
                 argv => Command::Exactly(argv.to_vec()),
             },
             user: self.user.map_or(UserRule::Any, UserRule::Exactly),
+            cwd: self.workdir.clone(),
             network: self.network,
             mounts: self.allow_mount.iter().cloned().collect(),
             allow: self.allow.iter().cloned().collect(),
@@ -197,8 +202,9 @@ fn show(name: &AppName, context: &Context) -> Result<Report> {
             ("digest", rule.image.to_string()),
             ("command", command(rule)),
             ("user", user(rule)),
+            ("directory", directory(rule)),
             ("network", network.to_owned()),
-            ("mounts from outside", listed(rule.mounts.iter())),
+            ("allowed mounts", listed(rule.mounts.iter())),
             ("added privileges", listed(rule.allow.iter())),
             ("created", age::full(app.created, context.now)),
         ]))
@@ -224,6 +230,10 @@ fn user(rule: &LaunchRule) -> String {
         UserRule::Any => "any".to_owned(),
         UserRule::Exactly(owner) => owner.to_string(),
     }
+}
+
+fn directory(rule: &LaunchRule) -> String {
+    rule.cwd.clone().unwrap_or_else(|| "the image's own".to_owned())
 }
 
 fn listed<T: ToString>(items: impl Iterator<Item = T>) -> String {

@@ -149,7 +149,7 @@ fn measured(found: &Measurement) -> layout::Block {
         found
             .mounts
             .iter()
-            .filter_map(|mount| brought_in(mount).map(|text| ("  mount", text))),
+            .filter_map(|mount| brought_in(found, mount).map(|text| ("  mount", text))),
     );
     layout::facts(&facts)
 }
@@ -187,15 +187,19 @@ fn privileges(found: &Measurement) -> String {
     }
 }
 
-/// A mount that brings something in, as text; the kernel's and the engine's own say nothing about a container.
-fn brought_in(mount: &MeasuredMount) -> Option<String> {
+/// A mount that brings something in or hides something, as text; the kernel's and the engine's own otherwise say
+/// nothing about a container.
+fn brought_in(found: &Measurement, mount: &MeasuredMount) -> Option<String> {
+    let over = found.is_hidden_by(mount);
     let source = match &mount.kind {
+        MountKind::Kernel(kind) if over => format!("an empty {kind}"),
         MountKind::Kernel(_) | MountKind::Engine => return None,
         MountKind::Volume(volume) => format!("volume {volume}"),
         MountKind::Outside(source) => format!("{source} from outside"),
     };
     let mode = if mount.read_only { ", read-only" } else { "" };
-    Some(format!("{} is {source}{mode}", mount.destination))
+    let over = if over { ", over the image's own files" } else { "" };
+    Some(format!("{} is {source}{mode}{over}", mount.destination))
 }
 
 fn way_out(report: Report, remedy: Remedy) -> Report {

@@ -46,6 +46,7 @@ pub(crate) fn relaxed_app() -> Value {
             "image": IMAGE,
             "command": {"exactly": ["/usr/bin/report", "--title", "two words", "\u{202e}hs\u{1b}[2J\n"]},
             "user": {"exactly": {"uid": 1000, "gid": 1001}},
+            "cwd": "/srv/report",
             "network": "host",
             "mounts": ["/etc/report"],
             "allow": ["cap:NET_ADMIN", "unmasked-paths"],
@@ -163,6 +164,34 @@ pub(crate) fn refused_launch() -> Value {
         },
         "measurement": found,
     })
+}
+
+/// A volume and a tmpfs over the image's own files, and a directory in the volume.
+pub(crate) fn refused_laid_over() -> Value {
+    let mut decision = refused_launch();
+    let mut found = measurement();
+    found["image_cwd"] = "/srv".into();
+    found["cwd"] = "/var/lib/my data".into();
+    found["mounts"] = json!([
+        {"index": 0, "destination": "/proc", "kind": {"kernel": "proc"}, "read_only": false},
+        {"index": 1, "destination": "/tmp", "kind": {"kernel": "tmpfs"}, "read_only": false},
+        {"index": 2, "destination": "/etc", "kind": {"kernel": "tmpfs"}, "read_only": false},
+        {"index": 3, "destination": "/bin", "kind": {"volume": "payments.pgdata"}, "read_only": false},
+    ]);
+    decision["measurement"] = found;
+    let reason =
+        "the volume at /bin lies over the image's own files; app payments.postgres does not allow that place";
+    decision["volumes"][0]["reasons"] = json!([reason]);
+    decision["refused"]["message"] =
+        format!("payments.pgdata is not open to this container: {reason}").into();
+    decision
+}
+
+/// A volume at a place that may be read in two ways.
+pub(crate) fn refused_odd_place() -> Value {
+    let mut decision = refused_laid_over();
+    decision["measurement"]["mounts"][3]["destination"] = "/data/../bin\u{1b}[2J".into();
+    decision
 }
 
 pub(crate) fn refused_without_grant() -> Value {

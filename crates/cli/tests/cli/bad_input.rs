@@ -90,6 +90,11 @@ fn users_mounts_and_privileges() {
         "--allow=everything",
         "--allow-mount=relative",
         "--allow-mount=/a/../b",
+        "--allow-mount=//bin",
+        "--workdir=",
+        "--workdir=srv",
+        "--workdir=/srv/..",
+        "--workdir=/./srv",
     ] {
         refused(&["app", "create", "x", "--image", "i", option]);
     }

@@ -92,6 +92,8 @@ fn apps() -> Vec<Case> {
                 "1000:1001",
                 "--network",
                 "host",
+                "--workdir",
+                "/srv/report/",
                 "--allow-mount",
                 "/etc/report",
                 "--allow",
@@ -325,6 +327,8 @@ fn insight() -> Vec<Case> {
             vec![("GET /v1/decisions/7f39", ok(a::allowed()))],
         ),
         ("why-refused", why, vec![(DECISION, ok(a::refused_launch()))]),
+        ("why-laid-over", why, vec![(DECISION, ok(a::refused_laid_over()))]),
+        ("why-odd-place", why, vec![(DECISION, ok(a::refused_odd_place()))]),
         (
             "why-refused-json",
             &["why", "7f3a", "--json"],
@@ -472,6 +476,10 @@ fn errors() -> Vec<Case> {
         (
             "usage-bad-mount",
             &["app", "create", "x", "--image", "i", "--allow-mount", "etc"],
+        ),
+        (
+            "usage-bad-workdir",
+            &["app", "create", "x", "--image", "i", "--workdir", "/srv/../bin"],
         ),
         ("usage-bad-id", &["why", "latest"]),
     ] {

@@ -4,7 +4,7 @@ use super::tenants::with_tenant;
 use crate::daemon::Daemon;
 use crate::state::{Change, Record, app_key, grant_key};
 use cofferdam_model::api::NewApp;
-use cofferdam_model::{App, AppName, Command, LaunchRule, Problem, Result, Sha256};
+use cofferdam_model::{App, AppName, Command, LaunchRule, Problem, Result, Sha256, place};
 use jiff::Timestamp;
 
 /// The app that `new` describes, with its image pinned.
@@ -18,9 +18,16 @@ pub(crate) fn pinned(new: NewApp, image: Sha256) -> Result<App> {
         ))
         .remedy("leave it out, or give the container no volume"));
     }
-    if let Some(place) = new.mounts.iter().find(|place| !place.starts_with('/')) {
+    let is_odd = |text: &&String| place::plain(text).is_none();
+    if let Some(place) = new.mounts.iter().find(is_odd) {
         return Err(Problem::invalid(format!("{place:?} is no place in a container"))
-            .remedy("write an absolute path, such as /etc/app.conf"));
+            .remedy("write a path from /, without //, . or .., such as /etc/app.conf"));
+    }
+    if let Some(cwd) = new.cwd.as_ref().filter(is_odd) {
+        return Err(
+            Problem::invalid(format!("{cwd:?} is no working directory in a container"))
+                .remedy("write a path from /, without //, . or .., such as /srv/app"),
+        );
     }
     if matches!(&new.command, Command::Exactly(argv) if argv.is_empty()) {
         return Err(Problem::invalid("an empty command")
@@ -30,6 +37,7 @@ pub(crate) fn pinned(new: NewApp, image: Sha256) -> Result<App> {
         image,
         command: new.command,
         user: new.user,
+        cwd: new.cwd,
         network: new.network,
         mounts: new.mounts,
         allow: new.allow,
@@ -95,4 +103,41 @@ pub(crate) fn remove_app(daemon: &Daemon, name: &AppName) -> Result<App> {
         changes.push(Change::Delete(app_key(name)));
         Ok((changes, app))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cofferdam_model::ErrorKind;
+
+    fn pinned_with(mounts: &[&str], cwd: Option<&str>) -> Result<LaunchRule> {
+        let new = NewApp {
+            name: "payments.app".parse()?,
+            image: "app:1".to_owned(),
+            command: Command::Image,
+            user: Default::default(),
+            cwd: cwd.map(str::to_owned),
+            network: Default::default(),
+            mounts: mounts.iter().map(|place| (*place).to_owned()).collect(),
+            allow: Default::default(),
+        };
+        pinned(new, Sha256::from_bytes([1; 32])).map(|app| app.rule)
+    }
+
+    #[test]
+    fn odd_places_are_no_part_of_a_rule() {
+        for odd in ["", "etc", "/a/../b", "/..", "//bin", "/a/./b", "./a"] {
+            let refused = |result: Result<LaunchRule>| result.unwrap_err().kind;
+            assert_eq!(refused(pinned_with(&[odd], None)), ErrorKind::Invalid, "{odd:?}");
+            assert_eq!(
+                refused(pinned_with(&[], Some(odd))),
+                ErrorKind::Invalid,
+                "{odd:?}"
+            );
+        }
+        let rule = pinned_with(&["/bin", "/etc/app.conf"], Some("/srv/app")).unwrap();
+        assert_eq!(rule.cwd.as_deref(), Some("/srv/app"));
+        assert_eq!(rule.mounts.len(), 2);
+        assert_eq!(pinned_with(&[], None).unwrap().cwd, None);
+    }
 }

@@ -111,6 +111,7 @@ pub(super) fn bounded(measurement: &Measurement) -> Measurement {
         argv: texts(&measurement.argv),
         image_command: texts(&measurement.image_command),
         cwd: cut(&measurement.cwd),
+        image_cwd: cut(&measurement.image_cwd),
         env: Vec::new(),
         user: User {
             groups,

@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256 as Hasher};
 /// The longest image config, in bytes.
 const LENGTH_MAX: usize = 8 << 20;
 
+/// The longest path that the kernel takes, in bytes.
+const PATH_MAX: usize = 4096;
+
 /// An image, by content.
 #[derive(Debug)]
 pub(super) struct Image {
@@ -17,6 +20,8 @@ pub(super) struct Image {
     pub(super) diff_ids: Vec<Sha256>,
     /// Entrypoint and command.
     pub(super) command: Vec<String>,
+    /// The directory that it works in.
+    pub(super) cwd: String,
     /// The healthcheck, as the argv that Docker execs.
     pub(super) healthcheck: Option<Vec<String>>,
 }
@@ -34,6 +39,8 @@ struct Execution {
     entrypoint: Option<Vec<String>>,
     #[serde(rename = "Cmd", default)]
     cmd: Option<Vec<String>>,
+    #[serde(rename = "WorkingDir", default)]
+    working_dir: Option<String>,
     #[serde(rename = "Shell", default)]
     shell: Option<Vec<String>>,
     #[serde(rename = "Healthcheck", default)]
@@ -69,6 +76,7 @@ pub(super) fn read(state: &StateTree, digest: Sha256) -> Result<Image> {
         .map_err(|error| Problem::corrupt(format!("cannot read {}: {error}", state.shown(&place))))?;
     let execution = image.config.unwrap_or_default();
     let healthcheck = healthcheck(&execution);
+    let cwd = cwd(&execution)?;
     let command = execution
         .entrypoint
         .into_iter()
@@ -79,6 +87,7 @@ pub(super) fn read(state: &StateTree, digest: Sha256) -> Result<Image> {
         digest,
         diff_ids: image.rootfs.diff_ids,
         command,
+        cwd,
         healthcheck,
     })
 }
@@ -86,6 +95,17 @@ pub(super) fn read(state: &StateTree, digest: Sha256) -> Result<Image> {
 /// SHA-256 of some bytes.
 pub(super) fn hash(bytes: &[u8]) -> Sha256 {
     Sha256::from_bytes(Hasher::digest(bytes).into())
+}
+
+/// The directory that Docker starts the image's program in.
+fn cwd(execution: &Execution) -> Result<String> {
+    match execution.working_dir.as_deref() {
+        None | Some("") => Ok("/".to_owned()),
+        Some(cwd) if cwd.len() > PATH_MAX => Err(Problem::invalid(format!(
+            "the image's working directory is longer than {PATH_MAX} bytes"
+        ))),
+        Some(cwd) => Ok(cwd.to_owned()),
+    }
 }
 
 /// The argv that Docker execs for the image's own healthcheck.
@@ -112,6 +132,21 @@ mod tests {
 
     fn of(text: &str) -> Option<Vec<String>> {
         healthcheck(&serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn an_image_without_a_directory_works_in_the_root() {
+        let of = |text: &str| cwd(&serde_json::from_str(text).unwrap());
+        for text in [
+            r"{}",
+            r#"{"WorkingDir":null}"#,
+            r#"{"WorkingDir":""}"#,
+            r#"{"WorkingDir":"/"}"#,
+        ] {
+            assert_eq!(of(text).unwrap(), "/", "{text}");
+        }
+        assert_eq!(of(r#"{"WorkingDir":"/app/"}"#).unwrap(), "/app/");
+        assert!(of(&format!(r#"{{"WorkingDir":"/{}"}}"#, "a".repeat(PATH_MAX))).is_err());
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn assemble(
             chain: layers.chain,
         },
         image_command: image.command,
+        image_cwd: image.cwd,
         healthcheck: image.healthcheck,
         argv: process.args.clone(),
         env: process.env.clone().unwrap_or_default(),

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const ID: &str = "5fea82a8b3249068fdc00859ef4e6906bb1558c65097df6dcb0d7de0db085f49";
 /// config.json as Docker 20.10 wrote it, with its own paths made neutral.
 const CONFIG: &str = include_str!("../../tests/recorded/docker-20.10/config.json");
-const IMAGE: &str = r#"{"config":{"Entrypoint":["/bin/app"],"Cmd":["--serve"],"Healthcheck":{"Test":["CMD","/bin/check"]}},"rootfs":{"type":"layers","diff_ids":["DIFF1","DIFF2"]}}"#;
+const IMAGE: &str = r#"{"config":{"Entrypoint":["/bin/app"],"Cmd":["--serve"],"WorkingDir":"/srv","Healthcheck":{"Test":["CMD","/bin/check"]}},"rootfs":{"type":"layers","diff_ids":["DIFF1","DIFF2"]}}"#;
 
 /// A data root with one container of a two-layer image, mounted.
 struct Host {
@@ -186,6 +186,10 @@ fn an_ordinary_container_is_measured_whole() {
         }
     );
     assert_eq!(measurement.image_command, ["/bin/app", "--serve"]);
+    assert_eq!(
+        (measurement.image_cwd.as_str(), measurement.cwd.as_str()),
+        ("/srv", "/")
+    );
     assert_eq!(
         measurement.healthcheck.as_deref(),
         Some(&["/bin/check".to_owned()][..])

@@ -429,6 +429,11 @@ fn denials_read_as_they_should() {
         m.privileges.insert(Privilege::UnmaskedPaths);
         m.privileges.insert(Privilege::Capability("NET_ADMIN".into()));
     });
+    run("the image laid over", &facts(), |m| {
+        m.cwd = "/var/lib/postgresql/data".into();
+        m.mounts[2].destination = "/etc".into();
+        m.mounts[3].destination = "/bin".into();
+    });
     run("privileged", &facts(), |m| {
         m.privileges.insert(Privilege::Capability("SYS_ADMIN".into()));
         m.privileges.insert(Privilege::Capability("SYS_PTRACE".into()));
@@ -525,6 +530,16 @@ fn spoil(measurement: &mut Measurement, how: u8) {
         9 => measurement.namespaces.pid = Namespace::Foreign,
         10 => measurement.namespaces.mount = Namespace::Host,
         11 => measurement.namespaces.user = Namespace::Foreign,
+        12 => measurement.cwd = "/var/lib/postgresql/data".into(),
+        13 => measurement.mounts.push(MeasuredMount {
+            destination: "/bin".into(),
+            ..mount("payments.pgdata")
+        }),
+        14 => measurement.mounts.push(MeasuredMount {
+            destination: "/lib".into(),
+            kind: MountKind::Kernel("tmpfs".into()),
+            ..mount("payments.pgdata")
+        }),
         _ => measurement.user.owner = Owner { uid: 1, gid: 999 },
     }
 }
@@ -533,7 +548,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn no_spoiled_launch_is_admitted(ways in proptest::collection::btree_set(0..13u8, 0..6), apps in 1..4usize) {
+    fn no_spoiled_launch_is_admitted(ways in proptest::collection::btree_set(0..16u8, 0..6), apps in 1..4usize) {
         let judge = judge("permit (principal, action, resource);");
         let mut facts = Facts::new();
         for n in 0..apps {

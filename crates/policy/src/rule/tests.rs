@@ -17,11 +17,25 @@ fn outside(destination: &str) -> MeasuredMount {
     }
 }
 
+fn volume(destination: &str) -> MeasuredMount {
+    MeasuredMount {
+        kind: MountKind::Volume("payments.seed".parse().unwrap()),
+        ..outside(destination)
+    }
+}
+
+fn tmpfs(destination: &str) -> MeasuredMount {
+    MeasuredMount {
+        kind: MountKind::Kernel("tmpfs".into()),
+        ..outside(destination)
+    }
+}
+
 fn argv(measurement: &mut Measurement, argv: &[&str]) {
     measurement.argv = argv.iter().map(|text| (*text).to_owned()).collect();
 }
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 25] = [
     (
         "image",
         |m| m.image.config = digest(0xab),
@@ -61,6 +75,41 @@ const CASES: [Case; 18] = [
         "outside mount hostile",
         |m| m.mounts.push(outside("/etc/\u{202e}\nfine")),
         r#"a mount from outside at "/etc/\u202e\nfine" is not in the rule of app payments.postgres"#,
+    ),
+    (
+        "volume over the image",
+        |m| m.mounts.push(volume("/bin")),
+        "the volume at /bin lies over the image's own files; app payments.postgres does not allow that place",
+    ),
+    (
+        "tmpfs over the image",
+        |m| m.mounts.push(tmpfs("/etc")),
+        "a tmpfs at /etc lies over the image's own files; app payments.postgres does not allow that place",
+    ),
+    (
+        "volume over the image hostile",
+        |m| m.mounts.push(volume("/usr/\u{202e}\nfine")),
+        r#"the volume at "/usr/\u202e\nfine" lies over the image's own files; app payments.postgres does not allow that place"#,
+    ),
+    (
+        "volume at an odd place",
+        |m| m.mounts.push(volume("/data/../bin")),
+        r#"the volume at "/data/../bin" lies at no plain place (from /, without an empty part, . or ..), which no rule can allow"#,
+    ),
+    (
+        "tmpfs at an odd place",
+        |m| m.mounts.push(tmpfs("//etc")),
+        r#"a tmpfs at "//etc" lies at no plain place (from /, without an empty part, . or ..), which no rule can allow"#,
+    ),
+    (
+        "directory",
+        |m| m.cwd = "/data".into(),
+        r#"works in "/data", app payments.postgres in "/""#,
+    ),
+    (
+        "directory hostile",
+        |m| m.cwd = "/\u{202e}\n".into(),
+        r#"works in "/\u202e\n", app payments.postgres in "/""#,
     ),
     (
         "capability",
@@ -150,10 +199,10 @@ fn each_difference_is_told() {
 #[test]
 fn all_differences_are_told_at_once() {
     let mut measurement = measurement();
-    for index in [0, 1, 6, 8, 13, 15, 16] {
+    for index in [0, 1, 6, 8, 12, 15, 20, 22, 23] {
         CASES[index].1(&mut measurement);
     }
-    assert_eq!(told(&app("payments.postgres", 1), &measurement).len(), 7);
+    assert_eq!(told(&app("payments.postgres", 1), &measurement).len(), 9);
 }
 
 #[test]
@@ -188,6 +237,85 @@ fn what_a_rule_names_is_allowed() {
     );
     app.rule.network = NetworkRule::Any;
     assert_eq!(told(&app, &measurement).len(), 3);
+}
+
+#[test]
+fn other_places_stay_free() {
+    let mut measurement = measurement();
+    argv(&mut measurement, &["/bin/app"]);
+    let mut app = app("payments.postgres", 1);
+    app.rule.command = Command::Exactly(measurement.argv.clone());
+    for place in ["/data", "/data/inner", "/srv/seed"] {
+        measurement.mounts.push(volume(place));
+    }
+    for place in ["/tmp", "/run", "/var/tmp", "/dev", "/dev/shm"] {
+        measurement.mounts.push(tmpfs(place));
+    }
+    assert_eq!(told(&app, &measurement), [""; 0]);
+}
+
+#[test]
+fn a_named_place_may_be_laid_over() {
+    let mut app = app("payments.postgres", 1);
+    let mut measurement = measurement();
+    measurement.mounts.push(volume("/usr/share/nginx/html/"));
+    measurement.mounts.push(tmpfs("/etc"));
+    assert_eq!(told(&app, &measurement).len(), 2);
+    app.rule.mounts.insert("/usr".into());
+    app.rule.mounts.insert("/".into());
+    assert_eq!(
+        told(&app, &measurement).len(),
+        2,
+        "only the place itself is allowed"
+    );
+    app.rule.mounts.insert("/usr/share/nginx/html".into());
+    app.rule.mounts.insert("/etc/".into());
+    assert_eq!(told(&app, &measurement), [""; 0]);
+
+    measurement.mounts.push(volume("/data/../etc"));
+    app.rule.mounts.insert("/data/../etc".into());
+    assert_eq!(
+        told(&app, &measurement).len(),
+        1,
+        "no rule makes an odd place plain"
+    );
+}
+
+#[test]
+fn the_program_itself_may_not_be_laid_over() {
+    let mut app = app("payments.postgres", 1);
+    let mut measurement = measurement();
+    argv(&mut measurement, &["/app/server"]);
+    app.rule.command = Command::Exactly(measurement.argv.clone());
+    measurement.mounts.push(volume("/app"));
+    assert_eq!(
+        told(&app, &measurement),
+        [
+            "the volume at /app lies over the image's own files; app payments.postgres does not allow that place"
+        ]
+    );
+    app.rule.mounts.insert("/app".into());
+    assert_eq!(told(&app, &measurement), [""; 0]);
+}
+
+#[test]
+fn the_directory_is_the_rules_or_else_the_images() {
+    let mut app = app("payments.postgres", 1);
+    let mut measurement = measurement();
+    measurement.image_cwd = "/srv/app/".into();
+    measurement.cwd = "/srv/app".into();
+    assert_eq!(told(&app, &measurement), [""; 0]);
+    app.rule.cwd = Some("/data".into());
+    assert_eq!(
+        told(&app, &measurement),
+        [r#"works in "/srv/app", app payments.postgres in "/data""#]
+    );
+    measurement.cwd = "/data/".into();
+    assert_eq!(told(&app, &measurement), [""; 0]);
+    for other in ["", "data", "/data//", "/data/.", "/data/../data", "//data", "/"] {
+        measurement.cwd = other.into();
+        assert_eq!(told(&app, &measurement).len(), 1, "{other:?}");
+    }
 }
 
 #[test]
