@@ -8,6 +8,7 @@ use crate::{
     gate::Gate,
     process::{signal, until, with_arguments},
 };
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
 use std::{fs, thread::sleep, time::Duration};
 
@@ -22,6 +23,7 @@ cases!("crash":
     a_killed_shim_leaves_nothing,
     a_killed_engine_leaves_the_container_its_volume,
     an_acknowledged_change_survives_a_crash,
+    a_tree_made_to_harm_does_not_stop_the_daemon,
 );
 
 fn held(scene: &Scene) -> Outcome<(String, String)> {
@@ -212,5 +214,29 @@ fn an_acknowledged_change_survives_a_crash(scene: &mut Scene) -> Outcome {
         scene.host.daemon.start()?;
         scene.cofferdam(&["volume", "show", &volume])?.ok()?;
     }
+    Ok(())
+}
+
+/// A container fills its volume as it likes; deleting that must not cost the daemon its stack or its descriptors.
+fn a_tree_made_to_harm_does_not_stop_the_daemon(scene: &mut Scene) -> Outcome {
+    let volume = scene.usual()?;
+    scene.run_usual(&volume)?.ok()?;
+    let on_disk = scene.on_disk(&volume)?;
+    // Step by step from one directory to the next: no path is that long.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut at = rustix::fs::open(&on_disk, flags, Mode::empty()).during("the volume's data")?;
+    for _ in 0..20_000 {
+        rustix::fs::mkdirat(&at, "d", Mode::RWXU).during("a deeper directory")?;
+        at = rustix::fs::openat(&at, "d", flags, Mode::empty()).during("a deeper directory")?;
+    }
+    drop(at);
+    scene.cofferdam(&["volume", "rm", &volume, "--yes"])?.ok()?;
+    scene.host.daemon.kill()?;
+    scene.host.daemon.start()?;
+    let trash = on_disk.ancestors().nth(2).during("the store")?.join("trash");
+    until("everything is deleted", Duration::from_secs(60), || {
+        std::fs::read_dir(&trash).is_ok_and(|mut left| left.next().is_none())
+    })?;
+    scene.cofferdam(&["status"])?.ok()?;
     Ok(())
 }

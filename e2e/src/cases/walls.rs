@@ -19,6 +19,8 @@ cases!("walls":
     a_host_directory_over_the_images_code_is_refused,
     a_host_directory_is_refused_unless_the_rule_names_its_place,
     dropped_privileges_are_no_obstacle,
+    nothing_lies_over_the_images_own_files,
+    another_working_directory_is_refused,
 );
 
 /// Refused with one of ours before runc had its say.
@@ -164,4 +166,29 @@ fn a_filter_that_allows_everything_is_none(scene: &mut Scene) -> Outcome {
     std::fs::write(&file, r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#)?;
     let option = format!("seccomp={}", file.display());
     refused_with(scene, &["--security-opt", &option], &["unconfined-seccomp"])
+}
+
+fn nothing_lies_over_the_images_own_files(scene: &mut Scene) -> Outcome {
+    let volume = scene.usual()?;
+    let mount = format!("{volume}:/bin");
+    let line = [
+        "run",
+        "--rm",
+        "--runtime",
+        "cofferdam",
+        "--volume",
+        &mount,
+        "tiny:1",
+    ];
+    scene.docker(&line)?.refused(&["cofferdam:", "/bin lies over"])?;
+    refused_with(scene, &["--tmpfs", "/etc"], &["/etc lies over"])?;
+    scene
+        .run(&volume, &["--tmpfs", "/tmp"], "tiny:1", &[])?
+        .ok()
+        .map(drop)
+}
+
+fn another_working_directory_is_refused(scene: &mut Scene) -> Outcome {
+    scene.usual()?;
+    refused_with(scene, &["--workdir", "/data"], &["works in"])
 }
