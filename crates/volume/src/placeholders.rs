@@ -379,10 +379,14 @@ mod tests {
                     cofferdam_linux::user_namespace::create(&line, &line).unwrap();
                 }
             });
-            for round in 0..20 {
-                generation(&dir.0.path().join(round.to_string())).unwrap();
-            }
+            let made: Vec<_> = (0..20)
+                .map(|round| generation(&dir.0.path().join(round.to_string())))
+                .collect();
+            // First of all: the other thread must end, whatever came of this.
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            for slots in made {
+                slots.unwrap();
+            }
         });
     }
 }
