@@ -5,7 +5,7 @@ use rustix::process::{Pid, WaitOptions};
 use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One line of uid_map or gid_map (user_namespaces(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +20,17 @@ pub struct Line {
 
 /// Two threads that clone at once would each inherit, and hold open, the other's pipe.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// While this lives, no child is cloned: a child holds a copy of every descriptor, files open for writing included, and a
+/// filesystem with one of those cannot be made read-only.
+#[derive(Debug)]
+pub struct HoldBack(#[expect(dead_code, reason = "held, not looked at")] MutexGuard<'static, ()>);
+
+/// Holds clones back, after the one under way.
+#[must_use]
+pub fn hold_back() -> HoldBack {
+    HoldBack(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
+}
 
 /// A user namespace with these maps, which nobody is a member of.
 ///

@@ -17,6 +17,7 @@
 
 use crate::problem;
 use cofferdam_linux::mount::{self, DetachedMount, Restrictions};
+use cofferdam_linux::user_namespace;
 use cofferdam_model::{Problem, Result, VolumeName};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
@@ -27,7 +28,6 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The one file in a placeholder. It keeps engines from copying image content into what they take for an empty volume, and
 /// tells the runtime that it has to ask.
@@ -208,6 +208,8 @@ fn generation(directory: &Path) -> io::Result<Vec<(PathBuf, Place)>> {
 }
 
 fn write_notice(root: BorrowedFd<'_>, path: &str) -> io::Result<()> {
+    // A child that is cloned for an id map would hold a copy of the file open, and keep the filesystem from being sealed.
+    let _no_clones = user_namespace::hold_back();
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let notice: OwnedFd = rustix::fs::openat(root, path, flags, Mode::from_raw_mode(0o444))?;
     std::fs::File::from(notice).write_all(NOTICE_TEXT.as_bytes())
@@ -219,15 +221,6 @@ fn seal(fresh: &DetachedMount) -> io::Result<()> {
         read_only: true,
         ..Restrictions::default()
     })?;
-    // A child that is being cloned for an id map holds a copy of every descriptor for a moment, the notice's too.
-    for _ in 0..100 {
-        match mount::set_superblock_writable(fresh.as_fd(), false) {
-            Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {
-                std::thread::sleep(Duration::from_millis(5))
-            }
-            result => return result,
-        }
-    }
     mount::set_superblock_writable(fresh.as_fd(), false)
 }
 
