@@ -98,6 +98,11 @@ impl Denial<'_> {
                     false => closed(&first(reasons)),
                 })
             }
+            // Whoever starts a container learns nothing of other tenants' apps from its refusal.
+            Denial::Ungranted(app) if app.name.tenant() != volume.tenant() => Problem::denied(format!(
+                "no app of tenant {} that has a grant on {volume} is this container",
+                volume.tenant()
+            )),
             Denial::Ungranted(app) => {
                 let app = &app.name;
                 let flag = if asked.read_only { " --read-only" } else { "" };

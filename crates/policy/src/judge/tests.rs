@@ -408,6 +408,11 @@ fn denials_read_as_they_should() {
         [grant("payments.pgdata", "payments.postgres")],
     );
     run("a proved app without a grant", &web, |_| ());
+    let foreign = facts_of(
+        [app("rivals.secret", 1), app("payments.postgres", 7)],
+        [grant("payments.pgdata", "payments.postgres")],
+    );
+    run("a proved app of another tenant", &foreign, |_| ());
     run("another image", &facts(), |m| m.image.config = digest(0xcd));
     run("another command", &facts(), |m| {
         m.argv = vec!["sh".into(), "-c".into(), "cat /var/lib/postgresql/data/*".into()]
