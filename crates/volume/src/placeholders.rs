@@ -121,12 +121,29 @@ impl Placeholders {
         self.add_all(std::iter::once(volume))
     }
 
-    /// A removed volume's placeholder stands for nothing from now on.
-    pub fn remove(&mut self, volume: &VolumeName) {
-        if let Some((_, place)) = self.paths.remove(volume) {
-            let mut lookup = HashMap::clone(&self.lookup.0);
-            lookup.remove(&place);
-            self.lookup = Lookup(Arc::new(lookup));
+    /// A removed volume's placeholder stands for nothing from now on. A generation whose slots are all used up, and of
+    /// which none stands for a volume any more, is taken away: making and removing volumes for ever costs nothing that stays.
+    ///
+    /// # Errors
+    /// `internal` where a generation cannot be taken away.
+    pub fn remove(&mut self, volume: &VolumeName) -> Result<()> {
+        let Some((path, place)) = self.paths.remove(volume) else {
+            return Ok(());
+        };
+        let mut lookup = HashMap::clone(&self.lookup.0);
+        lookup.remove(&place);
+        self.lookup = Lookup(Arc::new(lookup));
+        let generation = path.parent();
+        let mut slots = self
+            .paths
+            .values()
+            .chain(&self.free)
+            .map(|(slot, _)| slot.parent());
+        match generation {
+            Some(generation) if !slots.any(|other| other == Some(generation)) => {
+                take_away(generation).map_err(|error| problem("cannot take away unused placeholders", error))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -226,15 +243,16 @@ fn seal(fresh: &DetachedMount) -> io::Result<()> {
 
 /// Detaches and removes every generation below `base`.
 fn take_away_all(base: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(base)? {
-        let path = entry?.path();
-        match rustix::mount::unmount(&path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
-            Ok(()) | Err(Errno::INVAL) => {} // INVAL: nothing is mounted there.
-            Err(error) => return Err(error.into()),
-        }
-        std::fs::remove_dir(&path)?;
+    std::fs::read_dir(base)?.try_for_each(|entry| take_away(&entry?.path()))
+}
+
+/// Detaches and removes one generation.
+fn take_away(generation: &Path) -> io::Result<()> {
+    match rustix::mount::unmount(generation, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+        Ok(()) | Err(Errno::INVAL) => {} // INVAL: nothing is mounted there.
+        Err(error) => return Err(error.into()),
     }
-    Ok(())
+    std::fs::remove_dir(generation)
 }
 
 #[cfg(test)]
@@ -294,7 +312,7 @@ mod tests {
                 rustix::fs::mkdirat(other.as_fd(), "x", Mode::RWXU).unwrap_err(),
                 Errno::ROFS
             );
-            placeholders.remove(&name(&format!("a.v{round}")));
+            placeholders.remove(&name(&format!("a.v{round}"))).unwrap();
         }
     }
 
@@ -312,8 +330,8 @@ mod tests {
             Some(name("a.one"))
         );
         let before = placeholders.lookup();
-        placeholders.remove(&name("a.one"));
-        placeholders.remove(&name("a.one"));
+        placeholders.remove(&name("a.one")).unwrap();
+        placeholders.remove(&name("a.one")).unwrap();
         assert_eq!(placeholders.lookup().volume_of(one.as_fd()).unwrap(), None);
         assert_eq!(
             before.volume_of(one.as_fd()).unwrap(),
@@ -355,6 +373,24 @@ mod tests {
             placeholders.lookup().volume_of(last.as_fd()).unwrap().as_ref(),
             names.last()
         );
+    }
+
+    #[test]
+    fn generations_that_serve_nobody_go() {
+        let dir = Mounted(tempfile::tempdir().unwrap());
+        let mut placeholders = Placeholders::open(dir.0.path()).unwrap();
+        let mut last = PathBuf::new();
+        for _ in 0..3 * SLOTS {
+            placeholders.add(&name("a.fleeting")).unwrap();
+            let path = placeholders.path_of(&name("a.fleeting")).unwrap().to_owned();
+            assert_ne!(path, last);
+            assert!(path.exists());
+            last = path;
+            placeholders.remove(&name("a.fleeting")).unwrap();
+        }
+        assert!(std::fs::read_dir(dir.0.path()).unwrap().count() <= 1);
+        placeholders.add(&name("a.lasting")).unwrap();
+        assert!(placeholders.path_of(&name("a.lasting")).unwrap().exists());
     }
 
     #[test]

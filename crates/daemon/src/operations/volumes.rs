@@ -20,39 +20,49 @@ const DOCKER_VOLUMES_MAX: usize = 4096;
 /// when an operator makes it too: Docker cannot remove it any more.
 pub(crate) fn create_volume(daemon: &Daemon, new: &NewVolume, maker: Maker) -> Result<VolumeDetail> {
     let id = random_id()?;
-    // The placeholder comes first: a volume without one would be a path to nothing.
+    // What will be refused must not use up a placeholder.
+    creation(&daemon.state.now(), new, maker, &id)?;
+    // The placeholder comes before the volume: one without the other would be a path to nothing.
     daemon.change_placeholders().add(&new.name)?;
-    let made = daemon.state.change(|known| {
-        if let Ok(volume) = known.volume(&new.name) {
-            same(volume, new)?;
-            return Ok(adopted(known, volume, maker));
-        }
-        let by_docker = known
-            .volumes()
-            .filter(|volume| volume.maker == Maker::Docker)
-            .count();
-        if maker == Maker::Docker && by_docker >= DOCKER_VOLUMES_MAX {
-            return Err(
-                Problem::denied(format!("{by_docker} volumes were made through Docker already"))
-                    .remedy("remove some, or make this one with: cofferdam volume create"),
-            );
-        }
-        let mut changes = with_tenant(known, new.name.tenant())?;
-        let volume = Volume {
-            name: new.name.clone(),
-            id,
-            size: new.size,
-            access: new.access,
-            maker,
-            created: Timestamp::now(),
-            owner: None,
-            epoch: Epoch::default(),
-        };
-        changes.push(Change::Put(Record::Volume(Box::new(volume.clone()))));
-        Ok((changes, detail(known, &volume)))
-    });
+    let made = daemon.state.change(|known| creation(known, new, maker, &id));
     settle_placeholder(daemon, &new.name)?;
     made
+}
+
+/// What making a volume changes, and what comes of it.
+fn creation(
+    known: &Snapshot,
+    new: &NewVolume,
+    maker: Maker,
+    id: &VolumeId,
+) -> Result<(Vec<Change>, VolumeDetail)> {
+    if let Ok(volume) = known.volume(&new.name) {
+        same(volume, new)?;
+        return Ok(adopted(known, volume, maker));
+    }
+    let by_docker = known
+        .volumes()
+        .filter(|volume| volume.maker == Maker::Docker)
+        .count();
+    if maker == Maker::Docker && by_docker >= DOCKER_VOLUMES_MAX {
+        return Err(
+            Problem::denied(format!("{by_docker} volumes were made through Docker already"))
+                .remedy("remove some, or make this one with: cofferdam volume create"),
+        );
+    }
+    let mut changes = with_tenant(known, new.name.tenant())?;
+    let volume = Volume {
+        name: new.name.clone(),
+        id: id.clone(),
+        size: new.size,
+        access: new.access,
+        maker,
+        created: Timestamp::now(),
+        owner: None,
+        epoch: Epoch::default(),
+    };
+    changes.push(Change::Put(Record::Volume(Box::new(volume.clone()))));
+    Ok((changes, detail(known, &volume)))
 }
 
 /// What an operator makes or grants is the operator's from then on.
@@ -82,8 +92,7 @@ fn settle_placeholder(daemon: &Daemon, name: &VolumeName) -> Result<()> {
     if daemon.state.now().volume(name).is_ok() {
         return placeholders.add(name);
     }
-    placeholders.remove(name);
-    Ok(())
+    placeholders.remove(name)
 }
 
 fn same(volume: &Volume, new: &NewVolume) -> Result<()> {

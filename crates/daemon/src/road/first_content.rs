@@ -4,7 +4,6 @@
 //! The image is read from its own layers, which were measured, and never from the container's root filesystem, into
 //! which somebody may have written before the first start.
 
-use super::open::container_user;
 use crate::daemon::Daemon;
 use crate::state::{Change, Record};
 use cofferdam_linux::mount::DetachedMount;
@@ -150,7 +149,7 @@ fn copy(
     let first = FirstContent {
         image: image.as_ref().map(AsFd::as_fd),
         translate: &translate,
-        otherwise: container_user(&evidence.measurement),
+        otherwise: evidence.measurement.user.owner,
     };
     daemon
         .store

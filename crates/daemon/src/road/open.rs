@@ -8,8 +8,8 @@ use cofferdam_measure::{Bundle, Evidence};
 use cofferdam_model::api::VolumeDecision;
 use cofferdam_model::wire::OpenedMount;
 use cofferdam_model::{
-    Access, Attachment, ContainerId, MeasuredMount, Measurement, MountKind, Owner, Problem, Process, Result,
-    Volume, VolumeId, VolumeName,
+    Access, Attachment, ContainerId, MeasuredMount, Measurement, MountKind, Problem, Process, Result, Volume,
+    VolumeId, VolumeName,
 };
 use cofferdam_policy::Admitted;
 use cofferdam_volume::{Progress, id_map::Mapping};
@@ -57,75 +57,78 @@ pub(crate) fn open(
     progress: &Arc<Progress>,
 ) -> std::result::Result<Opened, Refusal> {
     lease::release_if_ended(daemon, &asked.container)?;
+    let refused = |volumes, measurement, problem| {
+        Err(record::refused(
+            daemon,
+            &asked.container,
+            "open",
+            volumes,
+            measurement,
+            problem,
+        ))
+    };
     let evidence = match measure(daemon, &asked) {
         Ok(evidence) => evidence,
-        Err(problem) => {
-            return Err(record::refused(
-                daemon,
-                &asked.container,
-                "open",
-                Vec::new(),
-                None,
-                problem,
-            ));
-        }
+        Err(problem) => return refused(Vec::new(), None, problem),
     };
     for _ in 0..ATTEMPTS {
         let facts_version = daemon.state.now().facts_version();
         let (admitted, decided) = match decide(daemon, &evidence.measurement) {
             Ok(decided) => decided,
-            Err((decided, problem)) => {
-                return Err(record::refused(
-                    daemon,
-                    &asked.container,
-                    "open",
-                    decided,
-                    Some(evidence.measurement),
-                    problem,
-                ));
-            }
+            Err((decided, problem)) => return refused(decided, Some(evidence.measurement), problem),
         };
-        let opened = prepare(daemon, &evidence, &admitted, progress)
-            .and_then(|opened| still_waited_for(progress).map(|()| opened));
-        let committed = opened.and_then(|opened| {
-            Ok((
-                commit(
-                    daemon,
-                    &asked,
-                    &evidence.measurement,
-                    &admitted,
-                    &opened,
-                    &decided,
-                    facts_version,
-                )?,
-                opened,
-            ))
-        });
-        match committed {
-            Ok((Committed::Done, opened)) => {
+        match open_and_commit(
+            daemon,
+            &asked,
+            &evidence,
+            &admitted,
+            &decided,
+            facts_version,
+            progress,
+        ) {
+            Ok(Some(opened)) => {
                 lease::watch(daemon, asked.container.clone(), process_of(&asked));
                 info!(container = %asked.container, volumes = opened.len(), "opened");
-                return Ok(opened
-                    .into_iter()
-                    .map(|one| (one.mount, one.descriptor))
-                    .collect());
+                return Ok(opened);
             }
-            Ok((Committed::FactsChanged, _)) => {}
-            Err(problem) => {
-                return Err(record::refused(
-                    daemon,
-                    &asked.container,
-                    "open",
-                    decided,
-                    Some(evidence.measurement),
-                    problem,
-                ));
-            }
+            Ok(None) => {}
+            Err(problem) => return refused(decided, Some(evidence.measurement), problem),
         }
     }
     Err(Problem::busy("grants change faster than a decision can be taken")
         .remedy("start the container again")
         .into())
+}
+
+/// Opens what was admitted and records it; none where the facts changed meanwhile and it has to be decided again.
+fn open_and_commit(
+    daemon: &Daemon,
+    asked: &Asked,
+    evidence: &Evidence,
+    admitted: &[Admitted],
+    decided: &[VolumeDecision],
+    facts_version: u64,
+    progress: &Arc<Progress>,
+) -> Result<Option<Opened>> {
+    let prepared = prepare(daemon, evidence, admitted, progress)?;
+    still_waited_for(progress)?;
+    match commit(
+        daemon,
+        asked,
+        &evidence.measurement,
+        admitted,
+        &prepared,
+        decided,
+        facts_version,
+    )? {
+        Committed::Done => Ok(Some(
+            prepared
+                .into_iter()
+                .map(|one| (one.mount, one.descriptor))
+                .collect(),
+        )),
+        Committed::FactsChanged => Ok(None),
+    }
 }
 
 /// Nothing is opened for a runtime that has gone.
@@ -357,9 +360,4 @@ fn attachment(daemon: &Daemon, asked: &Asked, proof: &Admitted, volume: &Volume)
         runtime_root: asked.runtime_root.clone(),
         boot: daemon.boot.clone(),
     }
-}
-
-/// The user of the container, for a volume that the image says nothing about.
-pub(super) fn container_user(measurement: &Measurement) -> Owner {
-    measurement.user.owner
 }
