@@ -51,7 +51,15 @@ impl Daemon {
     /// # Errors
     /// Where it ends or stays silent, with the end of its log.
     pub fn start(&mut self) -> Outcome {
-        self.spawn()?;
+        self.start_with(&[])
+    }
+
+    /// The same, with these variables in its environment.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(&mut self, environment: &[(&str, &Path)]) -> Outcome {
+        self.spawn(environment)?;
         let answers = || {
             UnixStream::connect(ADMIN).is_ok()
                 && UnixStream::connect(PLUGIN).is_ok()
@@ -73,7 +81,7 @@ impl Daemon {
     /// Where it goes on running.
     pub fn start_in_vain(&mut self) -> Outcome<String> {
         let before = self.log_length();
-        self.spawn()?;
+        self.spawn(&[])?;
         let ended = until("cofferdamd refuses to start", START, || self.ended());
         if ended.is_err() {
             self.kill()?;
@@ -161,9 +169,10 @@ impl Daemon {
         String::from_utf8_lossy(fresh.unwrap_or_default()).into_owned()
     }
 
-    fn spawn(&mut self) -> Outcome {
+    fn spawn(&mut self, environment: &[(&str, &Path)]) -> Outcome {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let child = Command::new(&self.program)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

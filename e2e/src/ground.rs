@@ -21,10 +21,11 @@ const fn need(program: &'static str, packages: &'static [&'static str]) -> Need 
 }
 
 /// Everything that the private host uses.
-const NEEDED: [Need; 14] = [
+const NEEDED: [Need; 15] = [
     need("dockerd", &["docker.io"]),
     need("docker", &["docker.io", "docker-cli"]),
     need("runc", &["runc"]),
+    need("crun", &["crun"]),
     need("busybox", &["busybox-static"]),
     need("debootstrap", &["debootstrap"]),
     need("mkfs.ext4", &["e2fsprogs"]),

@@ -102,8 +102,16 @@ impl Host {
     /// # Errors
     /// Where the file cannot be written.
     pub fn settings(&self, more: &str) -> Outcome {
-        let runc = need("runc")?;
-        let text = format!("[runtime]\nprogram = \"{}\"\n{more}\n", runc.display());
+        self.settings_for("runc", more)
+    }
+
+    /// The same, with another real runtime.
+    ///
+    /// # Errors
+    /// Where the file cannot be written, or there is no such runtime.
+    pub fn settings_for(&self, runtime: &str, more: &str) -> Outcome {
+        let program = need(runtime)?;
+        let text = format!("[runtime]\nprogram = \"{}\"\n{more}\n", program.display());
         Ok(fs::write(SETTINGS, text)?)
     }
 

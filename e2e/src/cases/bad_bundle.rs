@@ -27,6 +27,7 @@ cases!("bad_bundle":
     an_annotation_that_steers_the_runtime_is_refused,
     an_id_that_is_a_path_is_refused,
     hooks_beside_a_volume_are_refused,
+    a_mount_or_user_namespace_that_is_not_its_own_opens_nothing,
 );
 
 /// `create` as a shim calls it.
@@ -283,4 +284,26 @@ fn hooks_beside_a_volume_are_refused(scene: &mut Scene) -> Outcome {
     ensure(!ran.is_ok() && !trace.exists(), || {
         format!("{ran:?}; the hook ran: {}", trace.exists())
     })
+}
+
+/// Docker asks for neither; an engine that does is refused.
+fn a_mount_or_user_namespace_that_is_not_its_own_opens_nothing(scene: &mut Scene) -> Outcome {
+    let volume = scene.usual()?;
+    for (kind, path) in [
+        ("mount", None),
+        ("mount", Some("/proc/1/ns/mnt")),
+        ("user", Some("/proc/1/ns/user")),
+    ] {
+        let ran = changed(scene, &volume, |config| {
+            let namespaces = config
+                .pointer_mut("/linux/namespaces")
+                .and_then(Value::as_array_mut)
+                .during("namespaces")?;
+            namespaces.retain(|namespace| namespace.get("type").is_none_or(|named| named != kind));
+            namespaces.extend(path.map(|path| json!({ "type": kind, "path": path })));
+            Ok(())
+        })?;
+        ran.refused(&["cofferdam:", &volume])?;
+    }
+    scene.nothing_is_held()
 }

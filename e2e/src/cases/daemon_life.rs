@@ -4,7 +4,8 @@ use super::{Scene, cases};
 use crate::{Outcome, command::finish, failure::ensure, host::SETTINGS};
 use std::{
     fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    time::Duration,
 };
 
 cases!("daemon_life":
@@ -16,6 +17,8 @@ cases!("daemon_life":
     a_second_daemon_does_not_take_over,
     status_counts_what_there_is,
     it_sleeps_when_nothing_happens,
+    it_tells_systemd_when_it_is_ready_and_when_it_stops,
+    its_log_can_be_json,
 );
 
 fn it_ends_cleanly_on_sigterm_and_keeps_its_state(scene: &mut Scene) -> Outcome {
@@ -133,4 +136,43 @@ fn it_sleeps_when_nothing_happens(scene: &mut Scene) -> Outcome {
     ensure(woken <= 6, || {
         format!("an idle daemon woke up {woken} times in 3 seconds")
     })
+}
+
+fn it_tells_systemd_when_it_is_ready_and_when_it_stops(scene: &mut Scene) -> Outcome {
+    let path = scene.host.scratch().join("notify.sock");
+    let systemd = UnixDatagram::bind(&path)?;
+    systemd.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let told = || -> Outcome<String> {
+        let mut message = [0; 256];
+        let length = systemd.recv(&mut message)?;
+        Ok(String::from_utf8_lossy(message.get(..length).unwrap_or_default()).into_owned())
+    };
+    scene.host.daemon.stop()?;
+    scene.host.daemon.start_with(&[("NOTIFY_SOCKET", &path)])?;
+    let ready = told()?;
+    let status = scene.host.daemon.stop()?;
+    let stopping = told()?;
+    scene.host.daemon.start()?;
+    fs::remove_file(path)?;
+    ensure(
+        ready.contains("READY=1") && stopping.contains("STOPPING=1") && status.success(),
+        || format!("it said {ready:?}, then {stopping:?}, and ended with {status}"),
+    )
+}
+
+fn its_log_can_be_json(scene: &mut Scene) -> Outcome {
+    scene.host.daemon.stop()?;
+    scene.host.settings("[log]\nformat = \"json\"")?;
+    let before = scene.host.daemon.log_length();
+    scene.host.daemon.start()?;
+    let log = scene.host.daemon.log_since(before);
+    scene.host.settings("")?;
+    scene.host.daemon.stop()?;
+    scene.host.daemon.start()?;
+    let lines: Vec<serde_json::Value> = log.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let is_ready = |line: &serde_json::Value| {
+        line.pointer("/fields/message")
+            .is_some_and(|text| text == "cofferdamd is ready")
+    };
+    ensure(lines.iter().any(is_ready), || log)
 }

@@ -17,6 +17,7 @@ cases!("ids":
     a_new_volume_takes_owner_and_content_from_the_image,
     an_image_without_the_directory_gives_the_volume_to_the_user,
     a_volume_with_content_is_not_filled_again,
+    what_was_put_into_the_container_is_not_in_a_new_volume,
 );
 
 /// Owner and change time of everything below a directory.
@@ -197,4 +198,37 @@ fn a_volume_with_content_is_not_filled_again(scene: &mut Scene) -> Outcome {
     }
     let kept = fs::read_dir(scene.on_disk(&volume)?)?.count();
     same("what an emptied volume holds", kept, 0)
+}
+
+/// Between `docker create` and `docker start` somebody writes into the container's own layer.
+fn what_was_put_into_the_container_is_not_in_a_new_volume(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &[])?;
+    let app = scene.app("lister", "seed:1", &["--", "ls", "-A", "/srv/seed"])?;
+    scene.grant(&volume, &app, &[])?;
+    let mount = format!("{volume}:/srv/seed");
+    let line = [
+        "create",
+        "--runtime",
+        "cofferdam",
+        "--volume",
+        &mount,
+        "seed:1",
+        "ls",
+        "-A",
+        "/srv/seed",
+    ];
+    let id = scene.docker(&line)?.ok()?.text();
+    let upper = scene
+        .docker(&["inspect", "--format", "{{.GraphDriver.Data.UpperDir}}", &id])?
+        .ok()?
+        .text();
+    let place = Path::new(&upper).join("srv/seed");
+    fs::create_dir_all(&place)?;
+    fs::write(place.join("evil"), "from somebody else")?;
+    scene
+        .docker(&["start", "--attach", &id])?
+        .ok()?
+        .says(&["letter"])?
+        .silent_on(&["evil"])?;
+    Ok(())
 }

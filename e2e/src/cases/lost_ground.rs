@@ -50,8 +50,10 @@ fn a_full_disk_refuses_and_loses_nothing(scene: &mut Scene) -> Outcome {
             &["if=/dev/zero", &format!("of={filler}"), "bs=4k", "conv=fsync"],
         )?
         .refused(&["No space"])?;
-        scene.cofferdam(&["volume", "create", &scene.named("second")])?;
-        scene.run_usual(&volume)?;
+        scene
+            .cofferdam(&["volume", "create", &scene.named("second")])?
+            .refused(&["full"])?;
+        scene.run_usual(&volume)?.refused(&["cofferdam:", "full"])?;
         scene.nothing_is_held()?;
         fs::remove_file(filler)?;
         scene.run_usual(&volume)?.ok()?.says(&["1000 was here"])?;

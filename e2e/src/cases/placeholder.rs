@@ -14,6 +14,7 @@ cases!("placeholder":
     plain_runc_beside_a_holder_sees_only_the_note,
     docker_cp_finds_nothing_in_a_running_container,
     docker_cp_puts_nothing_into_a_volume,
+    docker_export_and_commit_take_nothing_along,
     the_hosts_mount_table_shows_nothing,
     the_note_says_what_to_do,
     every_user_of_the_host_sees_the_same_nothing,
@@ -147,4 +148,26 @@ fn every_user_of_the_host_sees_the_same_nothing(scene: &mut Scene) -> Outcome {
     )?;
     tried.refused(&["Permission denied"])?;
     Ok(())
+}
+
+fn docker_export_and_commit_take_nothing_along(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &[])?;
+    scene.keeper(&volume, &[])?;
+    let holder = scene.hold(&volume, &[])?;
+    let archive = scene.host.scratch().join("exported.tar");
+    let path = archive.to_string_lossy().into_owned();
+    scene.docker(&["export", "--output", &path, &holder])?.ok()?;
+    let listed = run("tar", &["-tf", &path])?
+        .ok()?
+        .says(&["bin/keep"])?
+        .silent_on(&["data/log"])?;
+    fs::remove_file(archive)?;
+    scene.docker(&["commit", &holder, "taken:1"])?.ok()?;
+    let looked = scene
+        .docker(&["run", "--rm", "taken:1", "ls", "-A", "/data"])?
+        .ok()?;
+    scene.docker(&["image", "rm", "taken:1"])?.ok()?;
+    ensure(looked.text().is_empty(), || {
+        format!("{looked:?} after {listed:?}")
+    })
 }

@@ -20,6 +20,7 @@ cases!("wrapper":
     settings_that_others_can_write_are_refused,
     a_real_runtime_that_is_not_there_is_named,
     the_environment_steers_nothing,
+    crun_is_wrapped_as_well_as_runc,
 );
 
 fn verbs_that_bring_no_bundle_pass_through_untouched(scene: &mut Scene) -> Outcome {
@@ -192,4 +193,35 @@ fn the_environment_steers_nothing(scene: &mut Scene) -> Outcome {
         String::from_utf8_lossy(&output.stdout).into_owned(),
         ran.out,
     )
+}
+
+fn crun_is_wrapped_as_well_as_runc(scene: &mut Scene) -> Outcome {
+    // crun 1.8 takes a host with both versions of cgroups for one with neither; this host is ours alone.
+    let both = "/sys/fs/cgroup/unified";
+    if fs::read_to_string("/proc/self/mountinfo")?.contains(both) {
+        crate::command::run("umount", &[both])?.ok()?;
+    }
+    scene.host.settings_for("crun", "")?;
+    let result = on_the_road_with_crun(scene);
+    let cleaned = scene.host.remove_containers();
+    scene.host.settings("")?;
+    result.and(cleaned)
+}
+
+fn on_the_road_with_crun(scene: &mut Scene) -> Outcome {
+    let volume = scene.usual()?;
+    scene.keeper(&volume, &[])?;
+    scene.run_usual(&volume)?.ok()?.says(&["1000 was here"])?;
+    let holder = scene.hold(&volume, &[])?;
+    // By now the lease follows the container's first process, which only crun's own state names.
+    std::thread::sleep(Duration::from_millis(500));
+    scene.cofferdam(&["attachments"])?.ok()?.says(&[&volume])?;
+    scene
+        .docker(&["exec", &holder, "true"])?
+        .refused(&["cofferdam:"])?;
+    scene
+        .run(&volume, &[], "tiny:1", &["sh"])?
+        .refused(&["cofferdam:", "argv"])?;
+    scene.docker(&["kill", &holder])?.ok()?;
+    scene.nothing_is_held()
 }
