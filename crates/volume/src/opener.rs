@@ -121,6 +121,20 @@ mod tests {
     }
 
     #[test]
+    fn set_uid_bits_and_devices_are_off_before_anybody_has_the_mount() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = std::fs::File::open(dir.path()).unwrap();
+        let mount = Opener::default()
+            .open(data.as_fd(), &mapping(5, 6), false)
+            .unwrap();
+        let flags = rustix::fs::fstatvfs(mount.as_fd()).unwrap().f_flag;
+        assert!(
+            flags.contains(rustix::fs::StatVfsMountFlags::NOSUID | rustix::fs::StatVfsMountFlags::NODEV),
+            "{flags:?}"
+        );
+    }
+
+    #[test]
     fn device_nodes_are_dead() {
         let dir = tempfile::tempdir().unwrap();
         let data = std::fs::File::open(dir.path()).unwrap();

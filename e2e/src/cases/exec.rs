@@ -82,6 +82,17 @@ fn the_images_own_healthcheck_runs(scene: &mut Scene) -> Outcome {
     let id = scene.docker(&line)?.ok()?.text();
     health(scene, &id, "healthy")?;
     scene.docker(&["exec", &id, "sh"])?.refused(&["cofferdam:"])?;
+    // The same argv with anything else from the caller is another process.
+    for disguise in [
+        &["--env", "LD_PRELOAD=/data/x.so"][..],
+        &["--workdir", "/data"],
+        &["--user", "1234"],
+        &["--privileged"],
+        &["--tty"],
+    ] {
+        let line = [&["exec"], disguise, &[&id, "/bin/check"]].concat();
+        scene.docker(&line)?.refused(&["cofferdam:"])?;
+    }
     Ok(())
 }
 
