@@ -6,6 +6,7 @@
 //! callers know what they were doing and say so.
 
 pub mod file;
+pub mod memory;
 pub mod mount;
 pub mod packet;
 pub mod peer;
