@@ -250,7 +250,7 @@ impl Store for Directory {
             if bytes.len() <= SMALL {
                 let size = u32::try_from(handle.file.metadata()?.len()).unwrap_or(u32::MAX);
                 upto = (end + AHEAD).min(size).max(end);
-                let start = offset.max(written) & !4095;
+                let start = offset.max(written);
                 let zeros = crate::log::buffer::Buffer::with_capacity((upto - start) as usize);
                 handle.file.write_all_at(zeros.bytes(), u64::from(start))?;
             }
