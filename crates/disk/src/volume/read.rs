@@ -12,7 +12,7 @@ use std::{io, sync::PoisonError};
 
 /// The memory that a read of `length` bytes needs, in bytes.
 pub const fn memory_for(length: usize) -> usize {
-    length / BLOCK * CELL + 3 * 4096
+    length / BLOCK * CELL + 8192
 }
 
 /// Damage that is kept until somebody asks; more is only answered to the reader.

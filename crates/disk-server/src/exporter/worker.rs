@@ -1,0 +1,92 @@
+//! A thread that receives requests, has them done and answers.
+
+use super::answer::{Answer, answer};
+use super::{AlignedBuffer, Disk, READ_ROOM, TRANSFER_MAX};
+use cofferdam_linux::aligned::ALIGNMENT;
+use cofferdam_linux::fuse::{Abort, Channel, Received, Request, WRITE_HEADER_LENGTH};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Where requests are read to, so that a WRITE's data begins at a page boundary.
+const REQUEST_AT: usize = ALIGNMENT - WRITE_HEADER_LENGTH;
+
+/// All that one thread needs, made before it starts.
+pub(super) struct Worker {
+    pub(super) channel: Channel,
+    pub(super) disk: Arc<dyn Disk>,
+    /// Ends the connection where this thread ends before it: its requests would wait for ever.
+    pub(super) abort: Abort,
+    #[expect(
+        dead_code,
+        reason = "it is there to be closed with the thread: whoever has the other end knows then"
+    )]
+    pub(super) alive: Arc<OwnedFd>,
+    pub(super) memory: Memory,
+}
+
+/// A thread's buffers.
+pub(super) struct Memory {
+    requests: AlignedBuffer,
+    answers: AlignedBuffer,
+}
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        Memory {
+            requests: AlignedBuffer::new(ALIGNMENT + TRANSFER_MAX),
+            answers: AlignedBuffer::new(READ_ROOM),
+        }
+    }
+}
+
+impl Worker {
+    /// Serves until the connection ends.
+    ///
+    /// # Errors
+    /// Where the kernel's requests cannot be read or answered; the connection is ended then.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let guard = EndTogether(&self.abort);
+        loop {
+            match serve_one(&self.channel, self.disk.as_ref(), &mut self.memory)? {
+                Received::End => break,
+                Received::Request(_) | Received::Nothing => {}
+            }
+        }
+        drop(guard);
+        Ok(())
+    }
+}
+
+/// Ends the connection with the thread, however that ends. Does nothing where the connection has ended before.
+struct EndTogether<'a>(&'a Abort);
+
+impl Drop for EndTogether<'_> {
+    fn drop(&mut self) {
+        // Nobody is left to be told; without this right the last channel's closing ends the connection as well.
+        drop(self.0.abort());
+    }
+}
+
+/// Receives one request and answers it.
+pub(super) fn serve_one(channel: &Channel, disk: &dyn Disk, memory: &mut Memory) -> io::Result<Received> {
+    let room = memory.requests.get_mut(REQUEST_AT..).unwrap_or_default();
+    let received = channel.receive(room)?;
+    let Received::Request(length) = received else {
+        return Ok(received);
+    };
+    let bytes = room.get(..length).unwrap_or_default();
+    match Request::parse(bytes) {
+        Ok(request) => match answer(disk, request, &mut memory.answers) {
+            Ok(Answer::None) => {}
+            Ok(Answer::Body(body)) => channel.answer(request.unique, body.as_bytes())?,
+            Ok(Answer::Bytes(bytes)) => channel.answer(request.unique, bytes)?,
+            Err(error) => channel.refuse(request.unique, error)?,
+        },
+        Err(malformed) => match malformed.unique {
+            Some(unique) => channel.refuse(unique, super::Errno::IO)?,
+            None => return Err(io::ErrorKind::InvalidData.into()),
+        },
+    }
+    Ok(received)
+}
