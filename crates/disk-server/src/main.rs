@@ -3,6 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    eprintln!("cofferdam-disk: this build has no verbs yet");
-    ExitCode::from(2)
+    cofferdam_disk_server::run(std::env::args_os())
 }
