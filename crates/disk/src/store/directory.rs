@@ -244,17 +244,8 @@ impl Store for Directory {
     fn append(&self, name: SegmentName, offset: u32, bytes: &[u8]) -> io::Result<()> {
         let handle = self.handle(name)?;
         let end = offset + u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let written = handle.written.load(Ordering::Relaxed);
-        if end > written {
-            let mut upto = end;
-            if bytes.len() <= SMALL {
-                let size = u32::try_from(handle.file.metadata()?.len()).unwrap_or(u32::MAX);
-                upto = (end + AHEAD).min(size).max(end);
-                let start = offset.max(written);
-                let zeros = crate::log::buffer::Buffer::with_capacity((upto - start) as usize);
-                handle.file.write_all_at(zeros.bytes(), u64::from(start))?;
-            }
-            handle.written.fetch_max(upto, Ordering::Relaxed);
+        if end > handle.written.load(Ordering::Acquire) {
+            prepare(&handle, offset, end)?;
         }
         handle.file.write_all_at(bytes, u64::from(offset))
     }
@@ -324,6 +315,28 @@ impl Store for Directory {
         let seen = *self.head.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(self.look_at_head()? == seen)
     }
+}
+
+/// Notes that a file is about to be written up to `end`; before a small write, writes zeros ahead of it.
+///
+/// INVARIANT: every append is noted here before it writes, so the zeros, which begin where the last noted one ends,
+/// meet no other append, and those that follow wait for them.
+fn prepare(handle: &Handle, offset: u32, end: u32) -> io::Result<()> {
+    let _turn = handle.growing.lock().unwrap_or_else(PoisonError::into_inner);
+    let written = handle.written.load(Ordering::Acquire);
+    if end <= written {
+        return Ok(());
+    }
+    let mut upto = end;
+    if (end - offset) as usize <= SMALL {
+        let size = u32::try_from(handle.file.metadata()?.len()).unwrap_or(u32::MAX);
+        upto = (end + AHEAD).min(size).max(end);
+        let start = offset.max(written);
+        let zeros = crate::log::buffer::Buffer::with_capacity((upto - start) as usize);
+        handle.file.write_all_at(zeros.bytes(), u64::from(start))?;
+    }
+    handle.written.store(upto, Ordering::Release);
+    Ok(())
 }
 
 fn open_directory(at: impl AsFd, path: impl rustix::path::Arg) -> io::Result<OwnedFd> {
