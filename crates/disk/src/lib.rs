@@ -24,6 +24,6 @@ pub use fault::{Fault, Outcome};
 pub use format::Witness;
 pub use geometry::{BLOCK, Geometry};
 pub use log::Memory;
-pub use log::buffer::Buffer;
+pub use log::buffer::{Arena, Rescue};
 pub use store::{Access, Directory, Store};
 pub use volume::Volume;

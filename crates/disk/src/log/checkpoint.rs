@@ -196,6 +196,7 @@ impl Log {
     fn seal_piece(&mut self, payload: &mut Payload, start: usize) -> Outcome<Result<(), Blocked>> {
         if payload.first.is_none() {
             // The first piece opens a record, so that this one's beginning is the checkpoint's.
+            self.close_record();
             if let Err(blocked) = self.ensure_room(Purpose::Upkeep)? {
                 return Ok(Err(blocked));
             }
@@ -206,10 +207,9 @@ impl Log {
             Err(blocked) => return Ok(Err(blocked)),
         };
         if payload.first.is_none()
-            && let Some(record) = &self.open
-            && let Some(segment) = self.segments.get(record.slot)
+            && let Some(batch) = &self.batch
         {
-            payload.first = Some((segment.name, record.offset, self.next_lsn));
+            payload.first = Some((batch.name(), batch.end(), self.next_lsn));
             self.watched = Some((self.next_lsn, None));
         }
         payload.next += run.count as u64;

@@ -8,6 +8,7 @@ use super::{
     handles::{Handle, Handles},
 };
 use crate::geometry::SegmentName;
+use cofferdam_linux::aligned::AlignedBuffer;
 use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags};
 use std::{
     fs::File,
@@ -231,8 +232,8 @@ impl Store for Directory {
             Some(file) => (file, u32::MAX),
             None => (self.make_file(&file_name, bytes)?, 0),
         };
-        let mut memory = crate::log::buffer::Buffer::with_capacity(4096);
-        let page = memory.bytes_mut().get_mut(..header.len()).unwrap_or_default();
+        let mut memory = AlignedBuffer::new(4096);
+        let page = memory.get_mut(..header.len()).unwrap_or_default();
         page.copy_from_slice(header);
         file.write_all_at(page, 0)?;
         file.sync_data()?;
@@ -332,8 +333,8 @@ fn prepare(handle: &Handle, offset: u32, end: u32) -> io::Result<()> {
         let size = u32::try_from(handle.file.metadata()?.len()).unwrap_or(u32::MAX);
         upto = (end + AHEAD).min(size).max(end);
         let start = offset.max(written);
-        let zeros = crate::log::buffer::Buffer::with_capacity((upto - start) as usize);
-        handle.file.write_all_at(zeros.bytes(), u64::from(start))?;
+        let zeros = AlignedBuffer::new((upto - start) as usize);
+        handle.file.write_all_at(&zeros, u64::from(start))?;
     }
     handle.written.store(upto, Ordering::Release);
     Ok(())
@@ -370,8 +371,8 @@ fn direct_unit(root: &OwnedFd) -> io::Result<usize> {
     let Ok(probe) = reopen_direct(&File::from(probe)) else {
         return Ok(512);
     };
-    let memory = crate::log::buffer::Buffer::with_capacity(8192);
-    let sector = memory.bytes().get(..512).unwrap_or_default();
+    let memory = AlignedBuffer::new(8192);
+    let sector = memory.get(..512).unwrap_or_default();
     Ok(if probe.write_all_at(sector, 512).is_ok() {
         512
     } else {
