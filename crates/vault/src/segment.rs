@@ -11,6 +11,9 @@ pub const TAG: usize = 16;
 
 /// The key of one segment, its schedule in locked memory. Threads may share it.
 ///
+/// One takes some 600 bytes of locked memory: 3,200 of them, for 100 GiB in segments of 32 MiB, take 1.9 MB of
+/// `RLIMIT_MEMLOCK`.
+///
 /// Everything is sealed at a place ([`Nonce`]) and bound to additional data (`aad`), which is not stored
 /// here and must be the same on opening.
 pub struct SegmentKey(Locked<LessSafeKey>);
