@@ -4,12 +4,12 @@
 //! a flush to them needs no commit of the filesystem's journal below.
 
 use super::{
-    Store,
+    Claim, Store,
     handles::{Handle, Handles},
 };
 use crate::geometry::SegmentName;
 use cofferdam_linux::aligned::AlignedBuffer;
-use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, Mode, OFlags};
 use std::{
     fs::File,
     io,
@@ -51,7 +51,7 @@ pub struct Directory {
     access: Access,
     unit: usize,
     /// Held for as long as the store is open.
-    _lock: File,
+    _lock: OwnedFd,
     handles: Handles,
     spares: Mutex<Vec<String>>,
     next_spare: AtomicU32,
@@ -66,7 +66,7 @@ struct Seen {
 }
 
 impl Directory {
-    /// Makes an empty store in a directory that is not there yet, or empty.
+    /// Makes an empty store in a directory that is not there yet, or empty, and opens it for oneself alone.
     ///
     /// # Errors
     /// `DirectoryNotEmpty` where there is something in it; as mkdir(2) and open(2).
@@ -94,7 +94,7 @@ impl Directory {
     /// # Errors
     /// `WouldBlock` where somebody else has it open; as open(2) and flock(2).
     pub fn open(path: &Path, access: Access) -> io::Result<Self> {
-        Self::open_with(path, access, FlockOperation::NonBlockingLockExclusive)
+        Self::on(Claim::to_write(path)?, access)
     }
 
     /// Opens a store that nobody has open for writing, to read it.
@@ -102,31 +102,31 @@ impl Directory {
     /// # Errors
     /// As for [`Directory::open`].
     pub fn open_to_read(path: &Path, access: Access) -> io::Result<Self> {
-        Self::open_with(path, access, FlockOperation::NonBlockingLockShared)
+        Self::on(Claim::to_read(path)?, access)
     }
 
-    fn open_with(path: &Path, access: Access, lock: FlockOperation) -> io::Result<Self> {
-        let root = open_directory(CWD, path)?;
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(&root, "lock", flags, Mode::empty())?);
-        rustix::fs::flock(&file, lock)?;
-        let segments = open_directory(root.as_fd(), "segments")?;
-        let spare = open_directory(root.as_fd(), "spare")?;
+    /// The store that was claimed.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn on(claim: Claim, access: Access) -> io::Result<Self> {
+        let segments = open_directory(claim.root.as_fd(), "segments")?;
+        let spare = open_directory(claim.root.as_fd(), "spare")?;
         let spares = names(spare.as_fd())?;
         let numbers = spares.iter().filter_map(|name| name.parse::<u32>().ok());
         let unit = match access {
-            Access::Direct => direct_unit(&root)?,
+            Access::Direct => direct_unit(&claim.root)?,
             Access::Buffered => 512,
         };
         Ok(Directory {
             unit,
             next_spare: AtomicU32::new(numbers.max().unwrap_or(0).wrapping_add(1)),
             spares: Mutex::new(spares),
-            root,
+            root: claim.root,
             segments,
             spare,
             access,
-            _lock: file,
+            _lock: claim.lock,
             handles: Handles::new(),
             head: Mutex::new(None),
         })
