@@ -23,7 +23,7 @@ impl Serving {
     /// Starts a thread for each channel.
     ///
     /// # Errors
-    /// As starting threads, pipe(2) and dup(2).
+    /// As starting threads, pipe(2), dup(2) and mlock(2).
     pub fn start(channels: Vec<Channel>, abort: Abort, disk: &Arc<dyn Disk>) -> io::Result<Self> {
         let (ended, alive) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let alive = Arc::new(alive);
@@ -40,7 +40,7 @@ impl Serving {
                 disk: Arc::clone(disk),
                 abort: serving.abort.try_clone()?,
                 alive: Arc::clone(&alive),
-                memory: Memory::new(),
+                memory: Memory::new()?,
                 busy: Arc::clone(&busy),
             };
             let builder = std::thread::Builder::new().name(format!("disk-{}", serving.threads.len()));

@@ -80,6 +80,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
         witness: witness.as_deref().and_then(Witness::parse),
         ..Options::default()
     };
+    let succeeds = lent.rescue.is_some();
     let succession = Succession {
         arena: Some(arena),
         rescue: lent.rescue.map(Rescue::new),
@@ -88,6 +89,9 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let volume = Arc::new(volume);
     let keeper = keeper(&volume, socket)?;
     let disk: Arc<dyn Disk> = Arc::new(Sealed(Arc::clone(&volume)));
+    if succeeds && let Some(channel) = lent.channels.first() {
+        channel.resend().map_err(doing("having the kernel ask again"))?;
+    }
     let mut serving = Serving::start(lent.channels, lent.abort, &disk).map_err(doing("starting threads"))?;
     wire::send(socket.as_fd(), &Report::Ready { missing }, &[])?;
     until_enough(socket, &volume, &serving)?;
