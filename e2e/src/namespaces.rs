@@ -58,7 +58,14 @@ impl Place {
 /// # Errors
 /// Where the namespaces cannot be made.
 pub fn enter(binaries: &Path, images: &Path, arguments: &[OsString]) -> Outcome<i32> {
-    let scratch = Scratch::make()?;
+    enter_with(&Scratch::make()?, binaries, images, arguments)
+}
+
+/// The same with a scratch directory of the caller's, who may look at it afterwards.
+///
+/// # Errors
+/// Where the namespaces cannot be made.
+pub fn enter_with(scratch: &Scratch, binaries: &Path, images: &Path, arguments: &[OsString]) -> Outcome<i32> {
     let place = Place {
         scratch: scratch.path().to_owned(),
         binaries: binaries.to_owned(),
