@@ -6,6 +6,7 @@
 use crate::{
     binaries::find,
     failure::{During, Outcome},
+    fuse,
     process::signal,
     scratch::Scratch,
 };
@@ -127,13 +128,16 @@ fn wait(child: &mut Child) -> Outcome<i32> {
 }
 
 /// Ends the first process of the new pid namespace, and with it all others; `unshare` then ends by itself.
+/// Callers of a FUSE server that hangs must be let go before.
 fn end_all(unshare: u32) {
     let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).unwrap_or_default();
     let first = children
         .split_whitespace()
         .next()
         .and_then(|pid| pid.parse().ok());
-    if let Err(failure) = signal(first.unwrap_or(unshare), Signal::KILL) {
+    let first = first.unwrap_or(unshare);
+    fuse::abort_all_of(first);
+    if let Err(failure) = signal(first, Signal::KILL) {
         eprintln!("not ended: {failure}");
     }
 }

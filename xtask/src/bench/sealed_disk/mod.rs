@@ -36,7 +36,7 @@ pub(crate) use loop_device::detach_leftovers;
 use acts::{Act, Stage};
 use clap::Args;
 use contestants::{Contestant, Kind, Workshop};
-use e2e::{Outcome, failure::During, host::mount, namespaces::Place, progress::step};
+use e2e::{Outcome, failure::During, fuse, host::mount, namespaces::Place, progress::step};
 use ext4::Ext4;
 use figures::Figures;
 use plan::Plan;
@@ -116,8 +116,10 @@ pub(crate) fn run(place: &Place, options: &Options) -> Outcome {
 
 /// A fresh `/run`, so that mount(8) keeps its notes there, with the scratch directory in it.
 fn lay_out(place: &Place) -> Outcome<Workshop> {
+    mounts::let_go_of_others()?;
     mount(&["-t", "tmpfs", "-o", "mode=755,size=64m", "tmpfs", "/run"])?;
     fs::create_dir(PLACE)?;
+    fuse::allow_aborting()?;
     mount(&["--bind", &place.scratch.to_string_lossy(), PLACE])?;
     Ok(Workshop {
         place: PLACE.into(),

@@ -20,6 +20,31 @@ pub(crate) fn at(place: &Path) -> Outcome<Option<Mounted>> {
     Ok(in_text(&fs::read_to_string("/proc/self/mountinfo")?, place))
 }
 
+/// Lets go of other people's FUSE servers and loop devices, which came along into these namespaces: kept
+/// mounted here, they could not end there.
+pub(crate) fn let_go_of_others() -> Outcome {
+    let text = fs::read_to_string("/proc/self/mountinfo")?;
+    for place in held_by_others(&text) {
+        run("umount", &["--lazy", place])?.ok()?;
+    }
+    Ok(())
+}
+
+/// Their places, the newest first, as it may lie in an older one. Names with blanks are written in another
+/// way there, and left alone.
+fn held_by_others(text: &str) -> Vec<&str> {
+    text.lines()
+        .rev()
+        .filter_map(|line| {
+            let (mount, filesystem) = line.split_once(" - ")?;
+            let (kind, source) = filesystem.split_once(' ')?;
+            let is_held = kind == "fuse" || kind.starts_with("fuse.") || source.starts_with("/dev/loop");
+            let place = mount.split(' ').nth(4)?;
+            (is_held && !place.contains('\\')).then_some(place)
+        })
+        .collect()
+}
+
 /// Unmounts what is there.
 pub(crate) fn unmount(place: &Path) -> Outcome {
     run("umount", &[place])?.ok().map(drop)
@@ -63,6 +88,15 @@ fn in_text(text: &str, place: &Path) -> Option<Mounted> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_and_loop_devices_of_others_are_found() {
+        let text = "36 35 98:0 / /mnt rw - ext4 /dev/root rw\n\
+                    37 36 7:3 / /mnt/x rw - ext4 /dev/loop3 rw\n\
+                    38 37 0:39 / /mnt/x/y rw - fuse.gocryptfs /store rw\n\
+                    39 36 0:40 / /sys/fs/fuse/connections rw - fusectl fusectl rw\n";
+        assert_eq!(held_by_others(text), ["/mnt/x/y", "/mnt/x"]);
+    }
 
     #[test]
     fn the_mount_at_a_place_is_found() {
