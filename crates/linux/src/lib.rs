@@ -1,15 +1,20 @@
 //! Linux, as safe calls on owned file descriptors: mounts, user namespaces, packets with descriptors,
-//! processes, trusted files.
+//! processes, trusted files, FUSE, loop devices, locked memory.
 //!
 //! This crate holds all of the workspace's `unsafe`, each block with its reason, and knows nothing of
 //! Cofferdam. What `rustix` offers is used as it is and not wrapped again. Errors are `std::io::Error`; the
 //! callers know what they were doing and say so.
 
+pub mod aligned;
 pub mod file;
+pub mod fuse;
+pub mod loop_device;
+pub mod memory;
 pub mod mount;
 pub mod packet;
 pub mod peer;
 pub mod process;
 #[cfg(feature = "tokio")]
 pub mod readiness;
+pub mod shared_memory;
 pub mod user_namespace;

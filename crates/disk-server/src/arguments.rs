@@ -1,0 +1,143 @@
+//! The command line: one definition for parser and help.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cofferdam_model::ByteSize;
+use std::path::PathBuf;
+
+/// Create, serve, check and describe sealed disks
+#[derive(Debug, Parser)]
+#[command(
+    name = "cofferdam-disk",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    long_about = "Create, serve, check and describe sealed disks.\n\n\
+        A sealed disk is a virtual disk whose every block is encrypted and authenticated before it leaves this \
+        process. It lies in a directory, its store; it is shown to the kernel as a block device with ext4 on it.\n\n\
+        Exit codes: 0 done; 1 failed, or damage found; 2 the command line is wrong.",
+    after_help = "Examples:\n  \
+        cofferdam-disk create /srv/vault --size 10G --key-file /root/vault.key --new-key\n  \
+        cofferdam-disk serve /srv/vault --key-file /root/vault.key --mount /mnt/vault\n  \
+        cofferdam-disk check /srv/vault --key-file /root/vault.key"
+)]
+pub(crate) struct Line {
+    /// Print the answer as JSON, and errors too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a sealed disk, with an empty ext4 on it
+    #[command(after_help = "Example:\n  \
+        cofferdam-disk create /srv/vault --size 10G --key-file /root/vault.key --new-key")]
+    Create(Create),
+    /// Show a sealed disk to the kernel until SIGTERM or Ctrl-C
+    #[command(after_help = "Examples:\n  \
+        cofferdam-disk serve /srv/vault --key-file /root/vault.key --mount /mnt/vault\n  \
+        cofferdam-disk serve /srv/vault --key-file /root/vault.key --witness /var/lib/vault.witness --json")]
+    Serve(Serve),
+    /// Read a whole disk that nobody has open, and verify every block; nothing is written
+    #[command(after_help = "Example:\n  cofferdam-disk check /srv/vault --key-file /root/vault.key")]
+    Check(Check),
+    /// Say what a store holds
+    #[command(after_help = "Examples:\n  cofferdam-disk info /srv/vault\n  \
+        cofferdam-disk info /srv/vault --key-file /root/vault.key --json")]
+    Info(Info),
+    /// Serve what a supervisor sends; not for people
+    #[command(hide = true)]
+    Work,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// The store: a directory that is not there yet, or empty
+    pub(crate) store: PathBuf,
+    /// Size of the disk, such as 10G
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) size: ByteSize,
+    #[command(flatten)]
+    pub(crate) key: Key,
+    /// Make a new key and write it to the key file, which must not be there yet
+    #[arg(long)]
+    pub(crate) new_key: bool,
+    /// Leave the disk empty: no ext4
+    #[arg(long)]
+    pub(crate) no_filesystem: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessChoice,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The store
+    pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) key: Key,
+    /// Mount the disk's ext4 here
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) mount: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) witness: Witness,
+    #[command(flatten)]
+    pub(crate) access: AccessChoice,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The store
+    pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) key: Key,
+    #[command(flatten)]
+    pub(crate) witness: Witness,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Info {
+    /// The store
+    pub(crate) store: PathBuf,
+    /// Verify with this key what the store claims
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    /// The volume key: 32 bytes in a file that belongs to you and that nobody else may read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Witness {
+    /// A file outside of the store that remembers the newest state, so that an older copy of the store is refused
+    #[arg(long, value_name = "FILE")]
+    pub(crate) witness: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccessChoice {
+    /// How the store is read and written: past the page cache of this host, or through it
+    #[arg(long, value_enum, default_value = "direct", value_name = "WAY")]
+    pub(crate) access: Access,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Access {
+    /// O_DIRECT
+    Direct,
+    /// The page cache
+    Buffered,
+}
+
+impl From<Access> for cofferdam_disk::Access {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::Direct => cofferdam_disk::Access::Direct,
+            Access::Buffered => cofferdam_disk::Access::Buffered,
+        }
+    }
+}

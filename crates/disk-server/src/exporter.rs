@@ -1,0 +1,110 @@
+//! A disk in this process → a block device of the kernel's.
+//!
+//! | room | subject |
+//! |---|---|
+//! | [`Disk`] | what is shown: blocks of 4096 bytes |
+//! | [`Exporter`] | how it is shown; [`FuseLoop`] is the one there is: a FUSE file that a loop device lies on |
+//! | [`Attached`] | a device that is there, and how to end it |
+//! | [`Connection`] | the kernel's side: what outlives a process that serves |
+//! | [`Serving`] | the serving side: a thread for each channel |
+//! | `answer` | one request of the kernel's → one call of the disk |
+//! | `worker` | a thread that receives and answers |
+//!
+//! INVARIANT: nothing here opens a file, or asks for memory, once the device is there.
+
+mod answer;
+mod attached;
+mod connection;
+mod fuse_loop;
+mod serving;
+mod worker;
+
+pub use attached::Attached;
+pub use cofferdam_linux::aligned::AlignedBuffer;
+pub use cofferdam_linux::fuse::Abort;
+pub use connection::{Connection, READ_AHEAD};
+pub use fuse_loop::FuseLoop;
+pub use rustix::io::Errno;
+pub use serving::Serving;
+
+use std::io;
+use std::sync::Arc;
+
+/// Bytes of a block: every offset and length is a multiple of it.
+pub const BLOCK: u64 = 4096;
+
+/// The most bytes of one read or write.
+pub const TRANSFER_MAX: usize = cofferdam_linux::fuse::TRANSFER_MAX;
+
+/// The room that [`Disk::read`] gets: a cell of 4112 bytes for every block of the longest read, and two blocks
+/// more for what direct I/O reads around them.
+pub const READ_ROOM: usize = TRANSFER_MAX / 4096 * 4112 + 8192;
+
+/// What an exporter shows to the kernel. It is called from several threads at once. Offsets and lengths are multiples of
+/// [`BLOCK`], within the size, never zero, and reads and writes at most [`TRANSFER_MAX`]: the exporter checks.
+///
+/// An error reaches whoever reads or writes; block devices know `EIO`, `ENOSPC` and few others.
+pub trait Disk: Send + Sync + 'static {
+    /// Bytes: a multiple of [`BLOCK`], not zero, always the same.
+    fn size(&self) -> u64;
+
+    /// The bytes of `[offset, offset + length)`. They may lie anywhere in `buffer`, whose capacity is at least
+    /// `length / 4096 * 4112 + 8192` and which holds anything before.
+    ///
+    /// # Errors
+    /// `EIO` where the bytes are not there or do not verify.
+    fn read<'b>(&self, offset: u64, length: usize, buffer: &'b mut AlignedBuffer) -> Result<&'b [u8], Errno>;
+
+    /// Takes new bytes. `data` begins at a page boundary. They need not be on the store before [`Self::flush`].
+    ///
+    /// # Errors
+    /// `ENOSPC` where the store is full, `EIO` else.
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno>;
+
+    /// Returns when all writes and discards that had returned before are on the store.
+    ///
+    /// # Errors
+    /// `EIO`, and for every later call too.
+    fn flush(&self) -> Result<(), Errno>;
+
+    /// Forgets a range, which reads as zeros from then on. `length` may be all of the disk.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn discard(&self, offset: u64, length: u64) -> Result<(), Errno>;
+}
+
+/// A way to show a disk to the kernel.
+pub trait Exporter {
+    /// Makes a block device of `disk`. It is there, and answers, when this returns.
+    ///
+    /// # Errors
+    /// [`ExportError`]; nothing is left behind.
+    fn attach(&self, disk: Arc<dyn Disk>) -> Result<Attached, ExportError>;
+}
+
+/// A device that could not be made or detached.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}: {source}; {remedy}")]
+pub struct ExportError {
+    doing: &'static str,
+    remedy: &'static str,
+    source: io::Error,
+}
+
+impl ExportError {
+    /// For `map_err`: what was being done, and what to do next where it fails.
+    fn when<E: Into<io::Error>>(doing: &'static str, remedy: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| ExportError {
+            doing,
+            remedy,
+            source: source.into(),
+        }
+    }
+
+    /// The system's error.
+    #[must_use]
+    pub fn cause(&self) -> &io::Error {
+        &self.source
+    }
+}

@@ -1,0 +1,66 @@
+//! ext4 on the device: made once, on a disk that was just created; mounted; unmounted.
+
+use crate::problem::doing;
+use cofferdam_model::{Problem, Result};
+use rustix::mount::{MountFlags, UnmountFlags};
+use std::{path::Path, process::Command, thread, time::Duration};
+
+/// How often, and how long in between, unmounting is tried while somebody still uses the mount.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Makes an ext4. Only for a device that is new: `mkfs` asks nobody.
+///
+/// Its tables are zeroed at once: zeros cost a sealed disk nothing, and zeroing them later would be written.
+///
+/// # Errors
+/// What mkfs.ext4 said.
+pub(crate) fn make(device: &Path) -> Result<()> {
+    let made = Command::new("/sbin/mkfs.ext4")
+        .args(["-q", "-F", "-b", "4096", "-m", "0"])
+        .args(["-E", "lazy_itable_init=0,lazy_journal_init=0"])
+        .arg(device)
+        .output()
+        .map_err(|error| {
+            doing("running /sbin/mkfs.ext4")(error).remedy("install e2fsprogs, or use --no-filesystem")
+        })?;
+    if made.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&made.stderr);
+    Err(Problem::unavailable(format!("mkfs.ext4 failed: {}", said.trim())))
+}
+
+/// Mounts it. Blocks that files no longer need are given back at once.
+///
+/// # Errors
+/// As mount(2).
+pub(crate) fn mount(device: &Path, at: &Path) -> Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount(device, at, "ext4", flags, Some(c"discard")).map_err(|error| {
+        doing(format_args!("mounting the disk at {}", at.display()))(error.into())
+            .remedy("the disk must hold an ext4, and the directory must be there")
+    })
+}
+
+/// Unmounts it, waiting a little for whoever still uses it.
+///
+/// # Errors
+/// `busy` where somebody still does; as umount(2).
+pub(crate) fn unmount(at: &Path) -> Result<()> {
+    let mut attempt = 1;
+    loop {
+        match rustix::mount::unmount(at, UnmountFlags::NOFOLLOW) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::BUSY) if attempt < ATTEMPTS => thread::sleep(PAUSE),
+            Err(rustix::io::Errno::BUSY) => {
+                return Err(Problem::busy(format!("{} is still in use", at.display()))
+                    .remedy("end whoever uses it (fuser -m), then send the signal again"));
+            }
+            Err(error) => {
+                return Err(doing(format_args!("unmounting {}", at.display()))(error.into()));
+            }
+        }
+        attempt += 1;
+    }
+}

@@ -1,0 +1,52 @@
+//! The volume key in a file: 32 bytes, for one pair of eyes.
+
+use crate::problem::doing;
+use cofferdam_model::{Problem, Result};
+use cofferdam_vault::VolumeKey;
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use std::{fs::File, path::Path};
+
+/// Reads a key from a regular file that belongs to whoever runs this and that nobody else may touch.
+///
+/// # Errors
+/// `missing`, `denied`, `invalid`, each with what to do.
+pub(crate) fn read(path: &Path) -> Result<VolumeKey> {
+    let shown = path.display();
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = rustix::fs::openat(CWD, path, flags, Mode::empty())
+        .map_err(|error| doing(format_args!("opening the key file {shown}"))(error.into()))?;
+    let facts = rustix::fs::fstat(&file)
+        .map_err(|error| doing(format_args!("looking at the key file {shown}"))(error.into()))?;
+    if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
+        return Err(Problem::invalid(format!(
+            "the key file {shown} is not a regular file"
+        )));
+    }
+    if facts.st_uid != rustix::process::geteuid().as_raw() || facts.st_mode & 0o077 != 0 {
+        return Err(
+            Problem::denied(format!("the key file {shown} can be read or written by others"))
+                .remedy(format!("chown it to yourself and chmod 600 {shown}")),
+        );
+    }
+    VolumeKey::read(File::from(file)).map_err(|error| {
+        Problem::invalid(format!("the key file {shown}: {error}"))
+            .remedy("a key file has exactly 32 bytes; make one with --new-key")
+    })
+}
+
+/// Makes a new key and writes it to a file that must not be there yet.
+///
+/// # Errors
+/// `conflict` where it is there already.
+pub(crate) fn make(path: &Path) -> Result<VolumeKey> {
+    let shown = path.display();
+    let key = VolumeKey::generate().map_err(doing("making a key"))?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(|error| doing(format_args!("making the key file {shown}"))(error.into()))?;
+    let file = File::from(file);
+    key.write(&file)
+        .and_then(|()| file.sync_all())
+        .map_err(doing(format_args!("writing the key file {shown}")))?;
+    Ok(key)
+}

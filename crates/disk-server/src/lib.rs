@@ -1,0 +1,55 @@
+//! The disk server: one process that shows one sealed disk to the kernel.
+//!
+//! | room | subject |
+//! |---|---|
+//! | [`exporter`] | a [`exporter::Disk`] → a block device |
+//! | `arguments` | the command line |
+//! | `verb` | what each verb does: `create`, `serve`, `check`, `info` |
+//! | `sealed` | a sealed volume as a [`exporter::Disk`] |
+//! | `minder` | looks after the worker, and has another follow it |
+//! | `worker`, `wire` | the worker as a process, and what the two say to each other |
+//! | `opened` | a store's claim; a volume that is open in this very process |
+//! | `key_file`, `witness_file` | what lies outside of the store |
+//! | `filesystem` | ext4 on the device: made once, mounted, unmounted |
+//! | `signals` | waiting for the end |
+//! | `problem` | the engine's faults as a person reads them |
+//!
+//! What it does not do: know the disk's format, or hold a key longer than the engine needs it.
+
+mod arguments;
+pub mod exporter;
+mod filesystem;
+mod key_file;
+mod minder;
+mod opened;
+mod problem;
+mod sealed;
+mod signals;
+mod verb;
+mod wire;
+mod witness_file;
+mod worker;
+
+use clap::Parser;
+use cofferdam_model::ErrorKind;
+use std::{ffi::OsString, process::ExitCode};
+
+/// Runs one command line; prints what it answers.
+pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = match arguments::Line::try_parse_from(line) {
+        Ok(line) => line,
+        Err(error) => error.exit(),
+    };
+    let json = line.json;
+    match verb::run(line) {
+        Ok(code) => code,
+        Err(problem) => {
+            if json {
+                eprintln!("{}", serde_json::json!({ "error": problem }));
+            } else {
+                eprintln!("cofferdam-disk: {problem}");
+            }
+            ExitCode::from(if problem.kind == ErrorKind::Invalid { 2 } else { 1 })
+        }
+    }
+}

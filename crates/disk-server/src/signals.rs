@@ -1,0 +1,73 @@
+//! Waiting for the end: a signal, or the exporter's.
+
+use crate::problem::doing;
+use cofferdam_model::Result;
+use rustix::event::{PollFd, PollFlags};
+use std::{
+    io::{self, Read},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
+};
+
+/// The signals that mean: close in peace.
+#[derive(Debug)]
+pub(crate) struct Signals(UnixStream);
+
+/// What came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// SIGTERM, SIGINT or SIGHUP.
+    Signal,
+    /// Nothing serves the disk any more.
+    End,
+}
+
+impl Signals {
+    /// From here on those signals no longer end the process.
+    ///
+    /// # Errors
+    /// As sigaction(2).
+    pub(crate) fn catch() -> Result<Self> {
+        Self::register().map_err(doing("catching signals"))
+    }
+
+    fn register() -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        for signal in [
+            signal_hook::consts::SIGTERM,
+            signal_hook::consts::SIGINT,
+            signal_hook::consts::SIGHUP,
+        ] {
+            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+        }
+        Ok(Signals(read))
+    }
+
+    /// Waits for a signal, or until `ended` hangs up.
+    ///
+    /// # Errors
+    /// As poll(2).
+    pub(crate) fn wait(&mut self, ended: BorrowedFd<'_>) -> Result<Came> {
+        loop {
+            let mut both = [
+                PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(ended, PollFlags::IN),
+            ];
+            match rustix::event::poll(&mut both, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(doing("waiting for a signal")(error.into())),
+            }
+            let [signal, end] = both.map(|which| !which.revents().is_empty());
+            if signal {
+                let mut byte = [0];
+                self.0.read_exact(&mut byte).map_err(doing("taking a signal"))?;
+                return Ok(Came::Signal);
+            }
+            if end {
+                return Ok(Came::End);
+            }
+        }
+    }
+}

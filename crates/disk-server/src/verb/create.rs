@@ -1,0 +1,58 @@
+//! `create`: a new store, a new volume on it, and an ext4.
+
+use crate::{
+    arguments::Create,
+    exporter::{Exporter, FuseLoop},
+    filesystem, key_file,
+    opened::Opened,
+    problem::{doing, of_export, of_fault},
+    sealed::Sealed,
+};
+use cofferdam_disk::{BLOCK, Directory, Geometry, Volume, volume::Options};
+use cofferdam_model::{Problem, Result};
+use std::{process::ExitCode, sync::Arc};
+
+/// Does it.
+///
+/// # Errors
+/// `conflict` where the store or the new key's file is there already; nothing that exists is written to.
+pub(crate) fn run(create: &Create, json: bool) -> Result<ExitCode> {
+    let shown = create.store.display();
+    let bytes = create.size.get();
+    if bytes < 1 << 20 || !bytes.is_multiple_of(BLOCK as u64) {
+        return Err(Problem::invalid(format!("{bytes} bytes is no size for a disk"))
+            .remedy("choose at least 1M, and a multiple of 4096 bytes"));
+    }
+    let key = match create.new_key {
+        true => key_file::make(&create.key.key_file)?,
+        false => key_file::read(&create.key.key_file)?,
+    };
+    let store = Directory::create(&create.store, create.access.access.into()).map_err(|error| {
+        doing(format_args!("making the store {shown}"))(error)
+            .remedy("name a directory that is not there yet, or that is empty")
+    })?;
+    let geometry = Geometry::for_size(bytes / BLOCK as u64, store.alignment())
+        .ok_or_else(|| Problem::invalid("the disk would be too large").remedy("choose at most 4P"))?;
+    let volume = Volume::create(store, key, geometry, &Options::default()).map_err(of_fault)?;
+    let opened = Opened::keep(volume)?;
+    if !create.no_filesystem {
+        with_filesystem(&opened)
+            .map_err(|problem| problem.context(format_args!("{shown} is unfinished, remove it")))?;
+    }
+    opened.close()?;
+    if json {
+        println!("{}", serde_json::json!({ "store": create.store, "size": bytes }));
+    } else {
+        println!("{shown}: a sealed disk of {}", create.size);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// INVARIANT: only here is anything formatted, and only the disk that this call made.
+fn with_filesystem(opened: &Opened) -> Result<()> {
+    let disk = Arc::new(Sealed(Arc::clone(&opened.volume)));
+    let mut attached = FuseLoop::default().attach(disk).map_err(of_export)?;
+    let made = filesystem::make(attached.device());
+    attached.detach().map_err(of_export)?;
+    made
+}

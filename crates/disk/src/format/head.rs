@@ -1,0 +1,184 @@
+//! The head: the one small object that is replaced, always whole and only by whoever knows what it replaces.
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 8 | magic `CFDHEAD\x01` |
+//! | 8 | 1 | suite: 1 = AES-256-GCM with HKDF-SHA-256 |
+//! | 9 | 1 | log2 of the alignment, 9 to 12 |
+//! | 10 | 1 | state: 1 open, 2 clean |
+//! | 11 | 5 | zero |
+//! | 16 | 16 | volume id |
+//! | 32 | 8 | blocks of the disk, u64 |
+//! | 40 | 4 | bytes of a segment, u32 |
+//! | 44 | 4 | bytes of the checkpoint, u32 |
+//! | 48 | 8 | epoch: that of the last opening, u64 |
+//! | 56 | 8 | generation: counts the head's replacements, u64 |
+//! | 64 | 8 | next sequence: no segment has had this number or a higher one, u64 |
+//! | 72 | 8 + 8 + 4 | checkpoint's first record: epoch u64, sequence u64, offset u32 |
+//! | 92 | 4 | zero |
+//! | 96 | 8 + 16 | that record's number and tag |
+//! | 120 | 8 + 16 | number and tag of the last record that the head vouches for |
+//! | 144 | 32 | commitment to the volume key |
+//! | 176 | 48 | zero |
+//! | 224 | 32 | HMAC-SHA-256 over bytes 0 to 223 under the head's key |
+//!
+//! All numbers are little-endian.
+
+use super::field::Fields;
+use crate::{
+    fault::{Fault, Outcome},
+    geometry::{Geometry, Lsn, SegmentName, TAG},
+};
+use cofferdam_vault::{Suite, VolumeKey};
+
+const MAGIC: &[u8; 8] = b"CFDHEAD\x01";
+
+/// Bytes before the authentication.
+const CLEAR: usize = 224;
+
+/// Bytes in all.
+pub(crate) const HEAD: usize = CLEAR + 32;
+
+/// A record that can be recognised again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) lsn: Lsn,
+    pub(crate) tag: [u8; TAG],
+}
+
+/// Where a checkpoint begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CheckpointAt {
+    pub(crate) segment: SegmentName,
+    pub(crate) offset: u32,
+    pub(crate) bytes: u32,
+    pub(crate) mark: Mark,
+}
+
+/// What the head says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) suite: Suite,
+    pub(crate) geometry: Geometry,
+    pub(crate) clean: bool,
+    pub(crate) volume: [u8; 16],
+    pub(crate) epoch: u64,
+    pub(crate) generation: u64,
+    pub(crate) next_sequence: u64,
+    pub(crate) checkpoint: CheckpointAt,
+    pub(crate) end: Mark,
+}
+
+impl Head {
+    /// The head as stored.
+    pub(crate) fn encode(&self, key: &VolumeKey) -> Outcome<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(HEAD);
+        bytes.extend(MAGIC);
+        bytes.push(self.suite.code());
+        bytes.push(u8::try_from(self.geometry.align.trailing_zeros()).unwrap_or(0));
+        bytes.push(if self.clean { 2 } else { 1 });
+        bytes.extend([0; 5]);
+        bytes.extend(self.volume);
+        bytes.extend(self.geometry.blocks.to_le_bytes());
+        bytes.extend(self.geometry.segment.to_le_bytes());
+        bytes.extend(self.checkpoint.bytes.to_le_bytes());
+        bytes.extend(self.epoch.to_le_bytes());
+        bytes.extend(self.generation.to_le_bytes());
+        bytes.extend(self.next_sequence.to_le_bytes());
+        bytes.extend(self.checkpoint.segment.epoch.to_le_bytes());
+        bytes.extend(self.checkpoint.segment.sequence.to_le_bytes());
+        bytes.extend(self.checkpoint.offset.to_le_bytes());
+        bytes.extend([0; 4]);
+        for mark in [self.checkpoint.mark, self.end] {
+            bytes.extend(mark.lsn.0.to_le_bytes());
+            bytes.extend(mark.tag);
+        }
+        bytes.extend(key.commitment(&self.volume));
+        bytes.resize(CLEAR, 0);
+        let tag = key.head(&self.volume).map_err(Fault::memory)?.tag(&bytes);
+        bytes.extend(tag);
+        Ok(bytes)
+    }
+
+    /// Reads and verifies a head.
+    ///
+    /// # Errors
+    /// [`Fault::WrongKey`] where the commitment is to another key; [`Fault::Corrupt`] for anything else.
+    pub(crate) fn decode(bytes: &[u8], key: &VolumeKey) -> Outcome<Self> {
+        let (head, commitment) = Self::parse(bytes)?;
+        if key.commitment(&head.volume) != commitment {
+            return Err(Fault::WrongKey);
+        }
+        let (clear, tag) = bytes.split_last_chunk::<32>().ok_or_else(damaged)?;
+        key.head(&head.volume)
+            .map_err(Fault::memory)?
+            .verify(clear, tag)
+            .map_err(|_| damaged())?;
+        Ok(head)
+    }
+
+    /// Reads a head without a key: what it says is a claim that anybody may have written. Answers the commitment
+    /// too.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupt`].
+    pub(crate) fn parse(bytes: &[u8]) -> Outcome<(Self, [u8; 32])> {
+        if bytes.len() != HEAD {
+            return Err(damaged());
+        }
+        Self::fields(&mut Fields(bytes)).ok_or_else(damaged)
+    }
+
+    fn fields(fields: &mut Fields<'_>) -> Option<(Self, [u8; 32])> {
+        if fields.bytes::<8>()? != *MAGIC {
+            return None;
+        }
+        let suite = Suite::from_code(fields.u8()?)?;
+        let align = 1_u32.checked_shl(u32::from(fields.u8()?))?;
+        let clean = match fields.u8()? {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
+        fields.slice(5)?;
+        let volume = fields.bytes()?;
+        let blocks = fields.u64()?;
+        let geometry = Geometry::new(blocks, fields.u32()?, align)?;
+        let bytes = fields.u32()?;
+        let (epoch, generation, next_sequence) = (fields.u64()?, fields.u64()?, fields.u64()?);
+        let segment = SegmentName {
+            epoch: fields.u64()?,
+            sequence: fields.u64()?,
+        };
+        let offset = fields.u32()?;
+        fields.slice(4)?;
+        let mut mark = || {
+            Some(Mark {
+                lsn: Lsn(fields.u64()?),
+                tag: fields.bytes()?,
+            })
+        };
+        let (first, end) = (mark()?, mark()?);
+        let head = Head {
+            suite,
+            geometry,
+            clean,
+            volume,
+            epoch,
+            generation,
+            next_sequence,
+            checkpoint: CheckpointAt {
+                segment,
+                offset,
+                bytes,
+                mark: first,
+            },
+            end,
+        };
+        Some((head, fields.bytes()?))
+    }
+}
+
+fn damaged() -> Fault {
+    Fault::corrupt("the head", "it is not one that this key wrote")
+}

@@ -1,0 +1,290 @@
+//! From closed record to stable storage: which actions may be done now, in what order, and what their ends mean.
+
+use super::{Action, Haste, Log, buffer::Buffer, checkpoint::Checkpointing, segments::Stage, tail::RESERVE};
+use crate::{
+    fault::{Fault, Outcome},
+    format::{head::Mark, segment_header::SegmentHeader},
+    geometry::{CELL, Lsn, RECORD_HEADER, SegmentName, Slot},
+};
+use std::sync::Arc;
+
+/// How far a closed record has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Waits,
+    Moves,
+    Written,
+}
+
+/// A closed batch of records that is not on stable storage yet; `mark` is its last record.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    mark: Mark,
+    slot: Slot,
+    name: SegmentName,
+    offset: u32,
+    length: u32,
+    buffer: Option<Arc<Buffer>>,
+    way: Way,
+}
+
+impl Pending {
+    pub(super) fn new(
+        mark: Mark,
+        slot: Slot,
+        name: SegmentName,
+        offset: u32,
+        length: u32,
+        buffer: Buffer,
+    ) -> Self {
+        Pending {
+            mark,
+            slot,
+            name,
+            offset,
+            length,
+            buffer: Some(Arc::new(buffer)),
+            way: Way::Waits,
+        }
+    }
+
+    /// The cell at this place, where it is in this record's memory.
+    pub(super) fn cell(&self, slot: Slot, offset: u32) -> Option<&[u8]> {
+        if slot != self.slot {
+            return None;
+        }
+        let start = offset.checked_sub(self.offset)?;
+        let within = start >= RECORD_HEADER as u32 && start + CELL as u32 <= self.length;
+        let start = start as usize;
+        self.buffer
+            .as_ref()
+            .filter(|_| within)
+            .and_then(|buffer| buffer.bytes().get(start..start + CELL))
+    }
+}
+
+impl Log {
+    /// Has everything up to now brought to stable storage; answers the record that must be durable for that.
+    pub(crate) fn request_flush(&mut self) -> Lsn {
+        self.close_batch();
+        let upto = self.last_closed();
+        self.sync_wanted = self.sync_wanted.max(upto);
+        upto
+    }
+
+    /// Whether this record and all before it are on stable storage.
+    pub(crate) fn is_durable(&self, lsn: Lsn) -> bool {
+        self.durable.lsn >= lsn
+    }
+
+    /// Whether all that was taken is on stable storage.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.batch.is_none() && self.pending.is_empty()
+    }
+
+    /// Whether an action is under way.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.syncing
+            || self.making > 0
+            || self.head_moving
+            || self.pending.iter().any(|record| record.way == Way::Moves)
+    }
+
+    /// Has a new segment's salt ready: the log makes none up.
+    pub(crate) fn offer_salt(&mut self, salt: [u8; 32]) {
+        self.salts.push(salt);
+    }
+
+    /// Whether a salt must be offered before a segment can be made.
+    pub(crate) fn wants_salt(&self) -> bool {
+        self.salts.is_empty()
+    }
+
+    /// The next thing to do on the store, if there is one.
+    pub(crate) fn next_action(&mut self, haste: Haste) -> Outcome<Option<Action>> {
+        if haste == Haste::Append {
+            return Ok(self.next_append());
+        }
+        if let Some(action) = self.next_sync().or_else(|| self.next_append()) {
+            return Ok(Some(action));
+        }
+        if haste >= Haste::Make
+            && let Some(action) = self.next_make()?
+        {
+            return Ok(Some(action));
+        }
+        if haste < Haste::Leisure {
+            return Ok(None);
+        }
+        if let Some(action) = self.next_head()? {
+            return Ok(Some(action));
+        }
+        Ok(self.next_delete())
+    }
+
+    fn next_append(&mut self) -> Option<Action> {
+        // INVARIANT: only records of the oldest segment that is not durable yet.
+        let slot = self.pending.front()?.slot;
+        let record = self
+            .pending
+            .iter_mut()
+            .take_while(|record| record.slot == slot)
+            .find(|record| record.way == Way::Waits)?;
+        record.way = Way::Moves;
+        Some(Action::Append {
+            lsn: record.mark.lsn,
+            name: record.name,
+            offset: record.offset,
+            length: record.length,
+            buffer: Arc::clone(record.buffer.as_ref()?),
+        })
+    }
+
+    fn next_sync(&mut self) -> Option<Action> {
+        if self.syncing {
+            return None;
+        }
+        let first = self.pending.front()?;
+        let (slot, name) = (first.slot, first.name);
+        let mut upto = None;
+        let mut rolled = false;
+        for record in &self.pending {
+            rolled = record.slot != slot;
+            if rolled || record.way != Way::Written {
+                break;
+            }
+            upto = Some(record.mark.lsn);
+        }
+        let upto = upto?;
+        // One sync for all that was asked for, so far as it lies in this segment.
+        let asked = self.sync_wanted > self.durable.lsn && upto >= self.sync_wanted;
+        if !asked && !rolled {
+            return None;
+        }
+        self.syncing = true;
+        Some(Action::Sync { name, upto })
+    }
+
+    fn next_make(&mut self) -> Outcome<Option<Action>> {
+        // One at a time, so that they come into use in the order of their numbers.
+        if self.ready.len() > RESERVE || self.making > 0 || self.no_room {
+            return Ok(None);
+        }
+        let Some(salt) = self.salts.pop() else {
+            return Ok(None);
+        };
+        let name = SegmentName {
+            epoch: self.head.epoch,
+            sequence: self.next_sequence,
+        };
+        let Some(slot) = self.segments.allot(name, salt) else {
+            self.no_room = true;
+            return Ok(None);
+        };
+        self.next_sequence += 1;
+        self.making += 1;
+        let sealer = self.segments.sealer(slot)?;
+        let header = SegmentHeader {
+            suite: self.head.suite,
+            align: self.geometry().align,
+            slot,
+            volume: self.head.volume,
+            name,
+            salt,
+        };
+        Ok(Some(Action::Make {
+            slot,
+            name,
+            header: header.encode(&sealer),
+        }))
+    }
+
+    fn next_head(&mut self) -> Outcome<Option<Action>> {
+        let Checkpointing::Sealed(sealed) = &self.checkpointing else {
+            return Ok(None);
+        };
+        if self.head_moving || self.durable.lsn < sealed.end.lsn {
+            return Ok(None);
+        }
+        // The first head of a new volume has none before it.
+        let expected = match self.head.generation {
+            0 => None,
+            _ => Some(self.head.encode(&self.key)?),
+        };
+        let new = self.head_after(sealed).encode(&self.key)?;
+        self.head_moving = true;
+        Ok(Some(Action::ReplaceHead { expected, new }))
+    }
+
+    fn next_delete(&mut self) -> Option<Action> {
+        let free = |(slot, segment): (Slot, &super::segments::Segment)| {
+            (segment.stage == Stage::Doomed && segment.pins == 0).then_some((slot, segment.name))
+        };
+        let (slot, name) = self.segments.iter().find_map(free)?;
+        self.segments.get_mut(slot)?.stage = Stage::Deleting;
+        Some(Action::Delete { slot, name })
+    }
+
+    /// A segment was made, or there was no room for it.
+    pub(crate) fn made(&mut self, slot: Slot, there_was_room: bool) {
+        self.making = self.making.saturating_sub(1);
+        if there_was_room {
+            if let Some(segment) = self.segments.get_mut(slot) {
+                segment.stage = Stage::Ready;
+            }
+            self.ready.push_back(slot);
+        } else {
+            self.no_room = true;
+            self.segments.forget(slot);
+        }
+    }
+
+    /// Segments may be made again: something has been deleted, or time has passed.
+    pub(crate) fn try_room_again(&mut self) {
+        self.no_room = false;
+    }
+
+    /// A record was written.
+    pub(crate) fn appended(&mut self, lsn: Lsn, buffer: Arc<Buffer>) {
+        if let Some(record) = self.pending.iter_mut().find(|record| record.mark.lsn == lsn) {
+            record.way = Way::Written;
+            record.buffer = None;
+        }
+        if let Ok(buffer) = Arc::try_unwrap(buffer) {
+            self.pool.give_back(buffer);
+        }
+    }
+
+    /// Everything up to a record is on stable storage.
+    pub(crate) fn synced(&mut self, upto: Lsn) {
+        self.syncing = false;
+        while let Some(record) = self.pending.pop_front_if(|record| record.mark.lsn <= upto) {
+            self.durable = record.mark;
+        }
+    }
+
+    /// The head was replaced.
+    ///
+    /// # Errors
+    /// None of its own; [`Fault::Invalid`] where none was to be replaced.
+    pub(crate) fn head_replaced(&mut self) -> Outcome {
+        let state = std::mem::replace(&mut self.checkpointing, Checkpointing::Idle);
+        let Checkpointing::Sealed(sealed) = state else {
+            return Err(Fault::Invalid("no checkpoint waits for its head"));
+        };
+        self.head_moving = false;
+        self.head = self.head_after(&sealed);
+        for slot in sealed.idle {
+            if let Some(segment) = self.segments.get_mut(slot) {
+                segment.stage = Stage::Doomed;
+            }
+        }
+        Ok(())
+    }
+
+    /// A segment is gone.
+    pub(crate) fn deleted(&mut self, slot: Slot) {
+        self.segments.forget(slot);
+        self.no_room = false;
+    }
+}

@@ -1,0 +1,306 @@
+//! The tail: the one open record, the batch that it is in, and how they give way to the next.
+
+use super::{Blocked, Log, Purpose, buffer::Buffer, durable::Pending, segments::Stage};
+use crate::{
+    fault::Outcome,
+    format::{
+        Sealer,
+        head::Mark,
+        record::{Extent, Kind, MAX_EXTENTS, RecordHeader},
+    },
+    geometry::{BLOCK, CELL, Lsn, Place, RECORD_BUFFER, RECORD_HEADER, SegmentName, Slot},
+};
+use std::sync::Arc;
+
+/// Ready segments that writes from above leave to upkeep.
+pub(crate) const RESERVE: usize = 2;
+
+/// Room in cells below which a batch is closed and not added to.
+const WORTH: usize = 8;
+
+/// Records that will be appended at once: closed ones, and perhaps the open one behind them.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    slot: Slot,
+    name: SegmentName,
+    /// Where in the segment the batch begins.
+    start: u32,
+    /// Bytes of closed records.
+    closed: u32,
+    /// The last closed record.
+    last: Option<Mark>,
+    sealer: Arc<Sealer>,
+    buffer: Buffer,
+}
+
+/// The open record: the last one of the batch.
+#[derive(Debug)]
+pub(crate) struct Record {
+    extents: Vec<Extent>,
+    cells: usize,
+    most: usize,
+}
+
+/// Cells that were sealed one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    slot: Slot,
+    offset: u32,
+    pub(crate) count: usize,
+}
+
+impl Run {
+    pub(crate) fn places(self) -> impl Iterator<Item = Place> {
+        let offsets = (self.offset..).step_by(CELL).take(self.count);
+        offsets.map(move |offset| Place::new(self.slot, offset))
+    }
+}
+
+impl Record {
+    fn is_full(&self) -> bool {
+        self.cells >= self.most || self.extents.len() >= MAX_EXTENTS
+    }
+
+    fn note(&mut self, kind: Kind, first: u64, count: u16) {
+        if let Some(last) = self.extents.last_mut()
+            && last.kind == kind
+            && last.first + u64::from(last.count) == first
+            && let Some(sum) = last.count.checked_add(count)
+        {
+            last.count = sum;
+            return;
+        }
+        self.extents.push(Extent { kind, first, count });
+    }
+}
+
+impl Batch {
+    /// The offset in the segment at which the open record begins, or the next one will.
+    pub(super) fn end(&self) -> u32 {
+        self.start + self.closed
+    }
+
+    /// The segment's name.
+    pub(super) fn name(&self) -> SegmentName {
+        self.name
+    }
+
+    /// The cell at this place, where it is in this batch.
+    pub(super) fn cell(&self, slot: Slot, offset: u32) -> Option<&[u8]> {
+        let start = offset.checked_sub(self.start).filter(|_| slot == self.slot)? as usize;
+        self.buffer.bytes().get(start..start + CELL)
+    }
+
+    /// How many cells a further record may have.
+    fn room(&self) -> usize {
+        let left = RECORD_BUFFER.saturating_sub(self.closed as usize);
+        left.saturating_sub(RECORD_HEADER) / CELL
+    }
+}
+
+impl Log {
+    /// Seals blocks (or pages, or pieces of a checkpoint) as cells of the open record, as many as it takes.
+    pub(super) fn seal(
+        &mut self,
+        kind: Kind,
+        first: u64,
+        data: &[u8],
+        purpose: Purpose,
+    ) -> Outcome<Result<Run, Blocked>> {
+        if let Err(blocked) = self.ensure_room(purpose)? {
+            return Ok(Err(blocked));
+        }
+        let (Some(batch), Some(record)) = (&mut self.batch, &mut self.open) else {
+            return Ok(Err(Blocked::Segment));
+        };
+        let count = (data.len() / BLOCK).min(record.most - record.cells);
+        let start = batch.closed as usize + RECORD_HEADER + record.cells * CELL;
+        let offset = batch.start + u32::try_from(start).unwrap_or(u32::MAX);
+        let cells = batch.buffer.bytes_mut().get_mut(start..).unwrap_or_default();
+        let places = (offset..).step_by(CELL);
+        for (((block, cell), place), number) in data
+            .chunks_exact(BLOCK)
+            .zip(cells.chunks_exact_mut(CELL))
+            .zip(places)
+            .zip(first..)
+            .take(count)
+        {
+            batch.sealer.seal_cell(place, kind.address(number), block, cell);
+        }
+        record.note(kind, first, u16::try_from(count).unwrap_or(u16::MAX));
+        record.cells += count;
+        Ok(Ok(Run {
+            slot: batch.slot,
+            offset,
+            count,
+        }))
+    }
+
+    /// Notes a discard in the open record, which has room for it.
+    pub(super) fn note_discard(&mut self, first: u64, count: u64) {
+        if let (Some(record), Ok(count)) = (&mut self.open, u16::try_from(count)) {
+            record.note(Kind::Discard, first, count);
+        }
+    }
+
+    /// Notes in the open record, which has room for it, that nothing follows.
+    pub(super) fn note_close(&mut self) {
+        if let Some(record) = &mut self.open {
+            record.note(Kind::Close, 0, 0);
+        }
+    }
+
+    /// Sees to it that the open record has room for one cell and one extent.
+    pub(super) fn ensure_room(&mut self, purpose: Purpose) -> Outcome<Result<(), Blocked>> {
+        if self.open.as_ref().is_some_and(Record::is_full) {
+            self.close_record();
+        }
+        if self.open.is_some() {
+            return Ok(Ok(()));
+        }
+        if self.batch.as_ref().is_some_and(|batch| batch.room() < WORTH) {
+            self.close_batch();
+        }
+        let geometry = self.geometry();
+        if self.tail.map_or(0, |(_, offset)| geometry.room_at(offset)) == 0 {
+            self.close_batch();
+            if let Err(blocked) = self.roll(purpose) {
+                return Ok(Err(blocked));
+            }
+        }
+        if self.batch.is_none()
+            && let Err(blocked) = self.open_batch()?
+        {
+            return Ok(Err(blocked));
+        }
+        let Some(batch) = &self.batch else {
+            return Ok(Err(Blocked::Buffers));
+        };
+        self.open = Some(Record {
+            extents: Vec::new(),
+            cells: 0,
+            most: geometry.room_at(batch.end()).min(batch.room()),
+        });
+        Ok(Ok(()))
+    }
+
+    fn open_batch(&mut self) -> Outcome<Result<(), Blocked>> {
+        let Some((slot, start)) = self.tail else {
+            return Ok(Err(Blocked::Segment));
+        };
+        let sealer = self.segments.sealer(slot)?;
+        let Some(mut buffer) = self.pool.take() else {
+            return Ok(Err(Blocked::Buffers));
+        };
+        // The first record after a pause: somebody must see to it that it is flushed some day.
+        self.upkeep |= self.pending.is_empty();
+        buffer.label(sealer.name(), start);
+        self.batch = Some(Batch {
+            slot,
+            name: sealer.name(),
+            start,
+            closed: 0,
+            last: None,
+            sealer,
+            buffer,
+        });
+        Ok(Ok(()))
+    }
+
+    /// Goes on in the next ready segment.
+    fn roll(&mut self, purpose: Purpose) -> Result<(), Blocked> {
+        let reserve = if purpose == Purpose::Write { RESERVE } else { 0 };
+        if purpose == Purpose::Write && self.is_over_budget() {
+            return Err(Blocked::Space);
+        }
+        if self.ready.len() <= reserve {
+            return Err(if self.no_room {
+                Blocked::Space
+            } else {
+                Blocked::Segment
+            });
+        }
+        let next = self.ready.pop_front().ok_or(Blocked::Segment)?;
+        if let Some((slot, _)) = self.tail
+            && let Some(segment) = self.segments.get_mut(slot)
+        {
+            segment.stage = Stage::Closed;
+        }
+        let align = self.geometry().align;
+        if let Some(segment) = self.segments.get_mut(next) {
+            segment.stage = Stage::Open;
+            segment.used = align;
+        }
+        self.tail = Some((next, align));
+        self.upkeep = true;
+        Ok(())
+    }
+
+    /// Closes the open record: from here on it never changes. Whatever is acknowledged lies in a closed record, so that
+    /// it is found again where this process ends and its memory stays.
+    pub(crate) fn close_record(&mut self) {
+        let geometry = self.geometry();
+        let (Some(record), Some(batch)) = (self.open.take(), &mut self.batch) else {
+            return;
+        };
+        if record.extents.is_empty() {
+            return;
+        }
+        let used = RECORD_HEADER + record.cells * CELL;
+        let length = geometry.aligned(u32::try_from(used).unwrap_or(u32::MAX));
+        let start = batch.closed as usize;
+        let bytes = batch.buffer.bytes_mut();
+        let bytes = bytes.get_mut(start..start + length as usize).unwrap_or_default();
+        if let Some(rest) = bytes.get_mut(used..) {
+            rest.fill(0);
+        }
+        let lsn = self.next_lsn;
+        let header = RecordHeader {
+            lsn,
+            durable: self.durable.lsn,
+            previous: self.previous,
+            length,
+            extents: record.extents,
+        };
+        // INVARIANT: each offset of a segment has one header in its life, so this nonce is used once.
+        let Some(tag) = header.seal(&batch.sealer, batch.start + batch.closed, bytes) else {
+            return;
+        };
+        batch.closed += length;
+        batch.last = Some(Mark { lsn, tag });
+        batch.buffer.hold(batch.closed);
+        let (slot, end) = (batch.slot, batch.end());
+        self.tail = Some((slot, end));
+        self.previous = tag;
+        self.next_lsn = lsn.next();
+        self.since_checkpoint += u64::from(length);
+        if let Some(segment) = self.segments.get_mut(slot) {
+            segment.used = end;
+        }
+        self.note_record_of_checkpoint(lsn, tag);
+    }
+
+    /// Closes the batch: it may be appended.
+    pub(super) fn close_batch(&mut self) {
+        self.close_record();
+        let Some(batch) = self.batch.take() else {
+            return;
+        };
+        match batch.last {
+            None => self.pool.give_back(batch.buffer),
+            Some(last) => self.pending.push_back(Pending::new(
+                last,
+                batch.slot,
+                batch.name,
+                batch.start,
+                batch.closed,
+                batch.buffer,
+            )),
+        }
+    }
+
+    /// The last record that is closed.
+    pub(super) fn last_closed(&self) -> Lsn {
+        Lsn(self.next_lsn.0.saturating_sub(1))
+    }
+}

@@ -1,0 +1,281 @@
+//! Creating, opening and closing.
+//!
+//! Opening takes the next epoch first, so that whoever had the volume before can acknowledge nothing more. Then it
+//! recovers, and begins its own epoch with a checkpoint: nothing is written from above before the head names that.
+//! So a replay never crosses from one epoch into another, and segments of an epoch that never got so far are
+//! leftovers.
+
+use super::{Options, Volume, Work, recover::Recovery};
+use crate::{
+    fault::{Fault, Outcome},
+    format::{
+        Witness,
+        head::{CheckpointAt, Head, Mark},
+    },
+    geometry::{Geometry, Lsn, SegmentName, TAG},
+    log::{
+        Found, Log,
+        buffer::{Arena, Rescue},
+        map::Map,
+        segments::Segments,
+    },
+    store::Store,
+};
+use cofferdam_vault::{Suite, VolumeKey};
+use std::sync::{
+    Arc, Condvar, Mutex,
+    atomic::{AtomicBool, AtomicU64},
+};
+
+/// What one process leaves to the next, so that the end of one is a pause and no more.
+#[derive(Debug, Default)]
+pub struct Succession {
+    /// Memory for records that outlives this process.
+    pub arena: Option<Arena>,
+    /// The arena of the process before, which has ended.
+    pub rescue: Option<Rescue>,
+}
+
+/// What a volume's head says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The volume's id.
+    pub volume: [u8; 16],
+    /// Its size and layout.
+    pub geometry: Geometry,
+    /// How often it was opened.
+    pub epoch: u64,
+    /// Whether it was closed in peace.
+    pub clean: bool,
+}
+
+/// Reads a volume's head; with a key it is verified, without one it is only what the store claims.
+///
+/// # Errors
+/// [`Fault::Corrupt`], [`Fault::WrongKey`], [`Fault::Store`].
+pub fn identify(store: &impl Store, key: Option<&VolumeKey>) -> Outcome<Identity> {
+    let bytes = read_head(store)?;
+    let head = match key {
+        Some(key) => Head::decode(&bytes, key)?,
+        None => Head::parse(&bytes)?.0,
+    };
+    Ok(Identity {
+        volume: head.volume,
+        geometry: head.geometry,
+        epoch: head.epoch,
+        clean: head.clean,
+    })
+}
+
+pub(super) fn read_head(store: &impl Store) -> Outcome<Vec<u8>> {
+    store
+        .head()
+        .map_err(Fault::store("read the head"))?
+        .ok_or_else(|| {
+            Fault::corrupt(
+                "the head",
+                "there is none; this is no volume, or its creation was cut short",
+            )
+        })
+}
+
+impl<S: Store> Volume<S> {
+    /// Makes an empty volume on a store that holds none, and opens it.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] where there is a volume already; [`Fault::Store`].
+    pub fn create(store: S, key: VolumeKey, geometry: Geometry, options: &Options) -> Outcome<Self> {
+        let held = store.head().map_err(Fault::store("read the head"))?.is_some()
+            || !store
+                .list()
+                .map_err(Fault::store("list the segments"))?
+                .is_empty();
+        if held {
+            return Err(Fault::Invalid(
+                "the store holds a volume already; nothing was changed",
+            ));
+        }
+        let key = Arc::new(key);
+        let mut random = [0; 32];
+        (options.entropy)(&mut random).map_err(Fault::store("give random numbers"))?;
+        let [volume, _] = *random.as_chunks::<16>().0 else {
+            return Err(Fault::Invalid("too few random numbers"));
+        };
+        let nothing = Mark {
+            lsn: Lsn(0),
+            tag: [0; TAG],
+        };
+        let head = Head {
+            suite: Suite::Aes256Gcm,
+            geometry,
+            clean: false,
+            volume,
+            epoch: 1,
+            generation: 0,
+            next_sequence: 1,
+            checkpoint: CheckpointAt {
+                segment: SegmentName {
+                    epoch: 0,
+                    sequence: 0,
+                },
+                offset: 0,
+                bytes: 0,
+                mark: nothing,
+            },
+            end: nothing,
+        };
+        let found = Found {
+            head,
+            map: Map::new(geometry.blocks, &[], options.memory.pages),
+            segments: Segments::new(geometry, volume, head.suite, Arc::clone(&key)),
+            last: nothing,
+            next_sequence: 1,
+        };
+        Self::begin(store, key, found, options, None)
+    }
+
+    /// Opens a volume.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupt`], [`Fault::RolledBack`], [`Fault::WrongKey`], [`Fault::Store`], [`Fault::Full`].
+    pub fn open(store: S, key: VolumeKey, options: &Options) -> Outcome<Self> {
+        Self::succeed(store, key, options, Succession::default())
+    }
+
+    /// Opens a volume whose last process may have left something in its memory, and leaves its own to a successor.
+    ///
+    /// # Errors
+    /// As for [`Volume::open`].
+    pub fn succeed(store: S, key: VolumeKey, options: &Options, succession: Succession) -> Outcome<Self> {
+        let key = Arc::new(key);
+        let before = read_head(&store)?;
+        let old = Head::decode(&before, &key)?;
+        check_witness(&old, options.witness.as_ref())?;
+        if let Some(rescue) = &succession.rescue {
+            write_what_was_left(&store, &old, rescue)?;
+        }
+        let head = Head {
+            epoch: old.epoch + 1,
+            generation: old.generation + 1,
+            ..old
+        };
+        let claimed = store
+            .replace_head(Some(&before), &head.encode(&key)?)
+            .map_err(Fault::store("replace the head"))?;
+        if !claimed {
+            return Err(Fault::Busy);
+        }
+        let found = Recovery {
+            store: &store,
+            key: &key,
+            head: &head,
+            witness: options.witness.as_ref(),
+            memory: options.memory,
+        }
+        .run()?;
+        discard_leftovers(&store, &found)?;
+        Self::begin(store, key, found, options, succession.arena)
+    }
+
+    /// Begins an epoch with a checkpoint.
+    fn begin(
+        store: S,
+        key: Arc<VolumeKey>,
+        found: Found,
+        options: &Options,
+        arena: Option<Arena>,
+    ) -> Outcome<Self> {
+        let geometry = found.head.geometry;
+        let log = Log::resume(key, found, options.memory, arena);
+        let volume = Volume {
+            store,
+            entropy: options.entropy,
+            blocks: geometry.blocks,
+            segment: geometry.segment,
+            log: Mutex::new(log),
+            changed: Condvar::new(),
+            waiting: AtomicU64::new(0),
+            upkeep: Mutex::new(()),
+            failed: AtomicBool::new(false),
+            work: Work::default(),
+            damage: Mutex::default(),
+        };
+        volume.checkpoint(false)?;
+        Ok(volume)
+    }
+
+    /// Closes the volume in peace: the next opening has nothing to replay. Answers what to remember of it. Every call
+    /// after this one fails.
+    ///
+    /// # Errors
+    /// As for [`Volume::flush`]. Where there is no room for a last checkpoint, what was flushed is there all the
+    /// same.
+    pub fn close(&self) -> Outcome<Witness> {
+        self.flush()?;
+        let _turn = self
+            .upkeep
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !self.lock().head_has_moved() {
+            self.checkpoint(false)?;
+        }
+        let closed = self.checkpoint(true);
+        let witness = self.witness();
+        self.fail();
+        match closed {
+            Ok(()) | Err(Fault::Full) => Ok(witness),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// What the head alone can say against a witness, before anything is written.
+fn check_witness(head: &Head, witness: Option<&Witness>) -> Outcome {
+    let Some(witness) = witness else {
+        return Ok(());
+    };
+    if witness.volume != head.volume {
+        return Err(Fault::Invalid(
+            "the witness is another volume's; use the one of this volume",
+        ));
+    }
+    let ends_early = head.clean && head.end.lsn < witness.mark.lsn;
+    if head.epoch < witness.epoch || ends_early {
+        return Err(Fault::rolled_back(head.end.lsn, witness.mark.lsn));
+    }
+    Ok(())
+}
+
+/// Writes the records that the last process had acknowledged and not written. What they are worth, recovery sees: to it
+/// they are bytes of the store like all others.
+fn write_what_was_left(store: &impl Store, head: &Head, rescue: &Rescue) -> Outcome {
+    let geometry = head.geometry;
+    let mut touched = std::collections::BTreeSet::new();
+    for left in rescue.left().map_err(Fault::store("read what was left"))? {
+        let fits = left.name.epoch == head.epoch
+            && (left.offset as usize).saturating_add(left.length) <= geometry.segment as usize
+            && left.offset.is_multiple_of(geometry.align)
+            && left.length.is_multiple_of(geometry.align as usize);
+        let bytes = left.buffer.bytes().get(..left.length).unwrap_or_default();
+        if fits {
+            store
+                .append(left.name, left.offset, bytes)
+                .map_err(Fault::store("write what was left"))?;
+            touched.insert(left.name);
+        }
+    }
+    for name in touched {
+        store.sync(name).map_err(Fault::store("sync"))?;
+    }
+    Ok(())
+}
+
+/// Deletes segments that the volume does not need: of openings that failed, or let go of and not deleted in time.
+fn discard_leftovers(store: &impl Store, found: &Found) -> Outcome {
+    for name in store.list().map_err(Fault::store("list the segments"))? {
+        if !found.segments.iter().any(|(_, segment)| segment.name == name) {
+            store.delete(name).map_err(Fault::store("delete a segment"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Writes, discards and flushes.
+
+use super::Volume;
+use crate::{
+    fault::{Fault, Outcome},
+    geometry::BLOCK,
+    log::{Blocked, Haste},
+    store::Store,
+};
+
+impl<S: Store> Volume<S> {
+    /// Writes at `offset`; offset and length are multiples of 4096. It is on stable storage after the next
+    /// [`Volume::flush`], as with a disk's write cache.
+    ///
+    /// # Errors
+    /// [`Fault::Full`], [`Fault::Failed`], [`Fault::Fenced`], [`Fault::Store`].
+    pub fn write(&self, offset: u64, data: &[u8]) -> Outcome {
+        self.alive()?;
+        let (mut first, _) = self.range(offset, data.len() as u64)?;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let (taken, upkeep) = {
+                let mut log = self.lock();
+                let taken = log.write(first, rest)?;
+                if taken == Ok(rest.len() / BLOCK) {
+                    log.close_record();
+                }
+                (taken, log.take_upkeep_sign())
+            };
+            if upkeep {
+                self.wake_keeper();
+            }
+            match taken {
+                Ok(count) => {
+                    first += count as u64;
+                    rest = rest.get(count * BLOCK..).unwrap_or_default();
+                    while self.do_one(Haste::Append)? {}
+                }
+                Err(blocked) => self.unblock(blocked)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what blocks hold; they read as zeros.
+    ///
+    /// # Errors
+    /// As for [`Volume::write`].
+    pub fn discard(&self, offset: u64, length: u64) -> Outcome {
+        self.alive()?;
+        let (mut first, mut count) = self.range(offset, length)?;
+        while count > 0 {
+            let done = self.lock().discard(first, count)?;
+            match done {
+                Ok(done) => {
+                    first += done;
+                    count -= done.min(count);
+                    if count == 0 {
+                        self.lock().close_record();
+                    }
+                }
+                Err(blocked) => self.unblock(blocked)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings everything that was written before to stable storage. Those who ask at the same time share one sync.
+    ///
+    /// # Errors
+    /// [`Fault::Fenced`] where another process has opened the volume since; otherwise as for [`Volume::write`].
+    pub fn flush(&self) -> Outcome {
+        self.alive()?;
+        let upto = self.lock().request_flush();
+        self.until_durable(upto)?;
+        let ours = self.store.head_is_ours().map_err(Fault::store("read the head"))?;
+        if !ours {
+            self.fail();
+            return Err(Fault::Fenced);
+        }
+        Ok(())
+    }
+
+    /// Does what there is to do until a record is on stable storage.
+    pub(super) fn until_durable(&self, upto: crate::geometry::Lsn) -> Outcome {
+        loop {
+            if self.lock().is_durable(upto) {
+                return Ok(());
+            }
+            if !self.do_one(Haste::Sync)? {
+                let log = self.lock();
+                // Looked at again under the lock: what ends in between is not missed.
+                if !log.is_durable(upto) && log.is_moving() {
+                    drop(self.wait(log));
+                }
+            }
+        }
+    }
+
+    /// Does what something waits for, or waits for whoever does it.
+    pub(super) fn unblock(&self, blocked: Blocked) -> Outcome {
+        self.alive()?;
+        match blocked {
+            Blocked::Page { number, at } => self.load_page(number, at),
+            Blocked::Space => {
+                if self.make_room()? {
+                    return Ok(());
+                }
+                Err(Fault::Full)
+            }
+            Blocked::Buffers | Blocked::Segment => {
+                if !self.do_one(Haste::Make)? {
+                    let log = self.lock();
+                    if log.is_moving() {
+                        drop(self.wait(log));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A volume on a real directory: what was written is read, also after closing, after a crash, and while cleaning.
+
+use cofferdam_disk::{
+    Access, BLOCK, Directory, Fault, Geometry, Volume,
+    volume::{Options, check::check, memory_for},
+};
+use cofferdam_linux::aligned::AlignedBuffer;
+use cofferdam_vault::VolumeKey;
+use std::path::Path;
+
+fn key() -> VolumeKey {
+    VolumeKey::take(&mut [7; 32]).unwrap()
+}
+
+fn geometry(blocks: u64) -> Geometry {
+    Geometry::new(blocks, 256 << 10, 512).unwrap()
+}
+
+fn read(volume: &Volume<Directory>, block: u64, count: usize) -> Vec<u8> {
+    let length = count * BLOCK;
+    let mut memory = AlignedBuffer::new(memory_for(length));
+    volume
+        .read(block * BLOCK as u64, length, &mut memory)
+        .unwrap()
+        .to_vec()
+}
+
+fn pattern(block: u64, life: u64) -> Vec<u8> {
+    let mut bytes = vec![0; BLOCK];
+    bytes[..8].copy_from_slice(&block.to_le_bytes());
+    bytes[8..16].copy_from_slice(&life.to_le_bytes());
+    bytes[BLOCK - 8..].copy_from_slice(&(block ^ life).to_le_bytes());
+    bytes
+}
+
+fn open(path: &Path) -> Volume<Directory> {
+    let store = Directory::open(path, Access::Direct).unwrap();
+    Volume::open(store, key(), &Options::default()).unwrap()
+}
+
+#[test]
+fn what_was_written_is_read_after_closing_and_after_a_crash() {
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = scratch.path().join("v");
+    let store = Directory::create(&path, Access::Direct).unwrap();
+    let volume = Volume::create(store, key(), geometry(4096), &Options::default()).unwrap();
+    assert_eq!(read(&volume, 0, 3), vec![0; 3 * BLOCK]);
+    for block in 0..600 {
+        volume.write(block * BLOCK as u64, &pattern(block, 1)).unwrap();
+    }
+    assert_eq!(read(&volume, 599, 1), pattern(599, 1));
+    volume.close().unwrap();
+    assert!(matches!(volume.flush(), Err(Fault::Failed)));
+    drop(volume);
+
+    let volume = open(&path);
+    for block in 0..600 {
+        assert_eq!(read(&volume, block, 1), pattern(block, 1), "block {block}");
+    }
+    volume.write(5 * BLOCK as u64, &pattern(5, 2)).unwrap();
+    volume.discard(6 * BLOCK as u64, 10 * BLOCK as u64).unwrap();
+    volume.flush().unwrap();
+    drop(volume); // no close: as after a crash
+
+    let volume = open(&path);
+    assert_eq!(read(&volume, 5, 1), pattern(5, 2));
+    assert_eq!(read(&volume, 6, 10), vec![0; 10 * BLOCK]);
+    assert_eq!(read(&volume, 16, 1), pattern(16, 1));
+    volume.close().unwrap();
+    drop(volume);
+    let store = Directory::open_to_read(&path, Access::Buffered).unwrap();
+    let found = check(&store, key(), &Options::default(), |_, _| {}).unwrap();
+    assert!(found.is_sound(), "{found:?}");
+}
+
+#[test]
+fn overwriting_for_long_stays_within_the_space_allowed() {
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = scratch.path().join("v");
+    let store = Directory::create(&path, Access::Direct).unwrap();
+    let blocks = 16384; // 64 MiB
+    let volume = Volume::create(store, key(), geometry(blocks), &Options::default()).unwrap();
+    let used = blocks * 8 / 10;
+    let mut lives = vec![0_u64; used as usize];
+    let mut random = 1_u64;
+    for round in 0..used * 4 {
+        random = random
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        let block = if round < used {
+            round
+        } else {
+            (random >> 33) % used
+        };
+        lives[block as usize] += 1;
+        volume
+            .write(block * BLOCK as u64, &pattern(block, lives[block as usize]))
+            .unwrap();
+        let usage = volume.usage();
+        let space = u64::from(usage.segments) * u64::from(usage.segment_bytes);
+        let live = usage.live_cells * BLOCK as u64;
+        assert!(
+            space as f64 <= 1.4 * live as f64 + 12.0 * f64::from(usage.segment_bytes),
+            "{usage:?}"
+        );
+    }
+    let usage = volume.usage();
+    println!(
+        "{usage:?} ratio {}",
+        f64::from(usage.segments) * f64::from(usage.segment_bytes) / (usage.live_cells as f64 * 4096.0)
+    );
+    volume.flush().unwrap();
+    drop(volume);
+    let volume = open(&path);
+    for block in 0..used {
+        let held = read(&volume, block, 1) == pattern(block, lives[block as usize]);
+        assert!(held, "block {block}");
+    }
+}
+
+#[test]
+fn a_successor_finds_what_was_acknowledged_and_not_written() {
+    use cofferdam_disk::{Arena, Rescue, volume::Succession};
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = scratch.path().join("v");
+    let store = Directory::create(&path, Access::Direct).unwrap();
+    Volume::create(store, key(), geometry(4096), &Options::default())
+        .unwrap()
+        .close()
+        .unwrap();
+    let live = |rescue: Option<Rescue>, work: &dyn Fn(&Volume<Directory>)| {
+        let (file, arena) = Arena::new(4).unwrap();
+        let store = Directory::open(&path, Access::Direct).unwrap();
+        let succession = Succession {
+            arena: Some(arena),
+            rescue,
+        };
+        let volume = Volume::succeed(store, key(), &Options::default(), succession).unwrap();
+        work(&volume);
+        drop(volume); // as kill -9 does: no flush, no close
+        Rescue::new(file)
+    };
+    let write = |life: u64| {
+        move |volume: &Volume<Directory>| {
+            for block in 0..300 {
+                volume.write(block * BLOCK as u64, &pattern(block, life)).unwrap();
+            }
+            volume.discard(0, 7 * BLOCK as u64).unwrap();
+        }
+    };
+    let holds = |life: u64| {
+        move |volume: &Volume<Directory>| {
+            for block in 0..300 {
+                let expected = if block < 7 {
+                    vec![0; BLOCK]
+                } else {
+                    pattern(block, life)
+                };
+                assert!(read(volume, block, 1) == expected, "life {life}, block {block}");
+            }
+        }
+    };
+    let rescue = live(None, &write(1));
+    let rescue = live(Some(rescue), &|volume| {
+        holds(1)(volume);
+        write(2)(volume);
+    });
+    let rescue = live(Some(rescue), &holds(2));
+    drop(rescue);
+    // Without what was left, the last writes of a life are gone: the test can fail.
+    live(None, &write(3));
+    live(None, &|volume| assert!(read(volume, 299, 1) == pattern(299, 2)));
+}
