@@ -158,6 +158,8 @@ fn in_turn(workshop: &Workshop, kinds: &[Kind], acts: &[Act], plan: &Plan, figur
                 perform(&stage, *act, contestant, repetition, figures)?;
             }
         }
+        // Disks with a burst allowance favour who comes first: not always the same one.
+        contestants.rotate_left(1);
     }
     for mut contestant in contestants {
         if let Some(memory) = contestant.memory()? {
