@@ -3,7 +3,7 @@
 //!
 //! A secret is made in [`Locked`] and used there by reference; [`scrubbed`] runs work that needs secrets on
 //! the stack and overwrites that stack afterwards, so that no copy outlives it. [`undumpable`] keeps the
-//! whole process out of core dumps and away from debuggers.
+//! whole process out of core dumps and away from debuggers; [`lock_all`] keeps all of it in RAM.
 //!
 //! What this does not do: hide anything from root, from the kernel or from hibernation (encrypt the swap
 //! that the machine hibernates to); and what processor registers still hold is not ours to clear.
@@ -14,8 +14,10 @@
 
 mod pool;
 mod stack;
+mod whole;
 
 pub use stack::scrubbed;
+pub use whole::lock_all;
 
 use pool::Slot;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
