@@ -72,6 +72,8 @@ impl Confinement<'_> {
         if let (Strictness::Required, Err(error)) = (self.files, &landlock) {
             return Err(io::Error::new(error.kind(), error.to_string()));
         }
+        // Asked for once, the kernel's parameters are remembered; later, they could not be read any more.
+        rustix::param::page_size();
         BEGUN.store(true, Ordering::SeqCst);
         let mut report = Report::default();
         memory::undumpable()?;

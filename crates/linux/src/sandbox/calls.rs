@@ -124,7 +124,7 @@ const RUNTIME: [libc::c_long; 20] = [
 
 /// Calls that only older architectures have.
 #[cfg(target_arch = "x86_64")]
-const OLD: [libc::c_long; 1] = [libc::SYS_poll];
+const OLD: [libc::c_long; 2] = [libc::SYS_open, libc::SYS_poll];
 #[cfg(not(target_arch = "x86_64"))]
 const OLD: [libc::c_long; 0] = [];
 
