@@ -14,7 +14,7 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::fs::FileExt,
     },
     path::Path,
@@ -130,6 +130,12 @@ impl Directory {
             handles: Handles::new(),
             head: Mutex::new(None),
         })
+    }
+
+    /// The directory itself: for whoever confines this process to it.
+    #[must_use]
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
     }
 
     /// What offsets and lengths of writes must be multiples of here, in bytes: 512 or 4096.
@@ -314,7 +320,12 @@ impl Store for Directory {
 
     fn head_is_ours(&self) -> io::Result<bool> {
         let seen = *self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.look_at_head()? == seen)
+        if self.look_at_head()? == seen {
+            return Ok(true);
+        }
+        // Perhaps this very process was replacing it in between: then nobody is while this is held.
+        let seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.look_at_head()? == *seen)
     }
 }
 
@@ -345,7 +356,7 @@ fn open_directory(at: impl AsFd, path: impl rustix::path::Arg) -> io::Result<Own
     Ok(rustix::fs::openat(at, path, flags, Mode::empty())?)
 }
 
-fn names(directory: std::os::fd::BorrowedFd<'_>) -> io::Result<Vec<String>> {
+fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;

@@ -32,8 +32,8 @@ use std::sync::{
 pub struct Succession {
     /// Memory for records that outlives this process.
     pub arena: Option<Arena>,
-    /// The arena of the process before, which has ended.
-    pub rescue: Option<Rescue>,
+    /// The arenas of the processes before, which have ended, since one last opened the volume; oldest first.
+    pub rescue: Vec<Rescue>,
 }
 
 /// What a volume's head says of it.
@@ -151,7 +151,7 @@ impl<S: Store> Volume<S> {
         let before = read_head(&store)?;
         let old = Head::decode(&before, &key)?;
         check_witness(&old, options.witness.as_ref())?;
-        if let Some(rescue) = &succession.rescue {
+        for rescue in &succession.rescue {
             write_what_was_left(&store, &old, rescue)?;
         }
         let head = Head {
@@ -252,7 +252,8 @@ fn write_what_was_left(store: &impl Store, head: &Head, rescue: &Rescue) -> Outc
     let geometry = head.geometry;
     let mut touched = std::collections::BTreeSet::new();
     for left in rescue.left().map_err(Fault::store("read what was left"))? {
-        let fits = left.name.epoch == head.epoch
+        // What belongs to another epoch than the one that is replayed has been written, or was never acknowledged.
+        let fits = left.name.epoch == head.checkpoint.segment.epoch
             && (left.offset as usize).saturating_add(left.length) <= geometry.segment as usize
             && left.offset.is_multiple_of(geometry.align)
             && left.length.is_multiple_of(geometry.align as usize);
