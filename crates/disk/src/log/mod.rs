@@ -96,7 +96,8 @@ pub(crate) struct Log {
 
     checkpointing: Checkpointing,
     since_checkpoint: u64,
-    head_moving: bool,
+    /// The head that is being written.
+    moving: Option<Head>,
     /// The number of the checkpoint's first record, and its tag once it is closed.
     watched: Option<(Lsn, Option<[u8; TAG]>)>,
     salts: Vec<[u8; 32]>,
@@ -138,7 +139,7 @@ impl Log {
             pool: Pool::new(memory.buffers, arena),
             checkpointing: Checkpointing::Idle,
             since_checkpoint: 0,
-            head_moving: false,
+            moving: None,
             watched: None,
             salts: Vec::new(),
         }
