@@ -3,6 +3,8 @@
 
 mod directory;
 mod handles;
+mod head_file;
+mod spares;
 
 pub use directory::{Access, Directory};
 
