@@ -79,6 +79,9 @@ pub(crate) struct Log {
     next_sequence: u64,
 
     tail: Option<(Slot, u32)>,
+    /// The last record before the tail's segment. No record of this segment goes to the store before that is on
+    /// stable storage, so each may say that it is.
+    earlier: Lsn,
     batch: Option<Batch>,
     open: Option<Record>,
     previous: [u8; TAG],
@@ -123,6 +126,7 @@ impl Log {
             head: found.head,
             next_sequence: found.next_sequence,
             tail: None,
+            earlier: found.last.lsn,
             batch: None,
             open: None,
             previous: found.last.tag,

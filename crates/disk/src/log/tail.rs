@@ -232,6 +232,7 @@ impl Log {
             segment.used = align;
         }
         self.tail = Some((next, align));
+        self.earlier = self.last_closed();
         self.upkeep = true;
         Ok(())
     }
@@ -257,7 +258,7 @@ impl Log {
         let lsn = self.next_lsn;
         let header = RecordHeader {
             lsn,
-            durable: self.durable.lsn,
+            durable: self.durable.lsn.max(self.earlier),
             previous: self.previous,
             length,
             extents: record.extents,
