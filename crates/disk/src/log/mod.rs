@@ -39,7 +39,7 @@ use crate::{
         head::{Head, Mark},
         page::Page,
     },
-    geometry::{BLOCK, Geometry, Lsn, Place, Slot, TAG},
+    geometry::{BLOCK, Geometry, Lsn, MAX_CELLS, Place, Slot, TAG},
 };
 use buffer::{Arena, Pool};
 use checkpoint::Checkpointing;
@@ -100,6 +100,8 @@ pub(crate) struct Log {
     checkpointing: Checkpointing,
     since_checkpoint: u64,
     head_moving: bool,
+    /// The record that ends a clean life is written: nothing may follow it.
+    ended: bool,
     /// The number of the checkpoint's first record, and its tag once it is closed.
     watched: Option<(Lsn, Option<[u8; TAG]>)>,
     salts: Vec<[u8; 32]>,
@@ -143,6 +145,7 @@ impl Log {
             checkpointing: Checkpointing::Idle,
             since_checkpoint: 0,
             head_moving: false,
+            ended: false,
             watched: None,
             salts: Vec::new(),
         }
@@ -154,7 +157,8 @@ impl Log {
 
     /// Writes whole blocks, as many as fit into the open record; answers how many. Call again with the rest.
     pub(crate) fn write(&mut self, first: u64, data: &[u8]) -> Outcome<Result<usize, Blocked>> {
-        let count = (data.len() / BLOCK) as u64;
+        // As much as a record takes: so few pages are needed at once.
+        let count = (data.len() / BLOCK).min(MAX_CELLS) as u64;
         if let Some((number, at)) = self.map.missing(first..first + count) {
             return Ok(Err(Blocked::Page { number, at }));
         }

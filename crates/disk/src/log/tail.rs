@@ -2,7 +2,7 @@
 
 use super::{Blocked, Log, Purpose, buffer::Buffer, durable::Pending, segments::Stage};
 use crate::{
-    fault::Outcome,
+    fault::{Fault, Outcome},
     format::{
         Sealer,
         head::Mark,
@@ -152,6 +152,9 @@ impl Log {
 
     /// Sees to it that the open record has room for one cell and one extent.
     pub(super) fn ensure_room(&mut self, purpose: Purpose) -> Outcome<Result<(), Blocked>> {
+        if self.ended {
+            return Err(Fault::Failed);
+        }
         if self.open.as_ref().is_some_and(Record::is_full) {
             self.close_record();
         }
