@@ -25,5 +25,5 @@ pub use format::Witness;
 pub use geometry::{BLOCK, Geometry};
 pub use log::Memory;
 pub use log::buffer::{Arena, Rescue};
-pub use store::{Access, Directory, Store};
+pub use store::{Access, Claim, Directory, Store};
 pub use volume::Volume;

@@ -7,14 +7,14 @@
 //! file is ever read or written, no link is followed, and no opening waits.
 
 use super::{
-    Store,
+    Claim, Store,
     handles::{ALL, Handle, Handles},
     head_file::{self, Seen},
     spares::{Spares, names},
 };
 use crate::geometry::SegmentName;
 use cofferdam_linux::aligned::AlignedBuffer;
-use rustix::fs::{AtFlags, CWD, FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
 use std::{
     fs::File,
     io,
@@ -43,14 +43,14 @@ pub struct Directory {
     access: Access,
     unit: usize,
     /// Held for as long as the store is open.
-    _lock: File,
+    _lock: OwnedFd,
     handles: Handles,
     spares: Spares,
     head: Mutex<Option<Seen>>,
 }
 
 impl Directory {
-    /// Makes an empty store in a directory that is not there yet, or empty.
+    /// Makes an empty store in a directory that is not there yet, or empty, and opens it for oneself alone.
     ///
     /// # Errors
     /// `DirectoryNotEmpty` where there is something in it; as mkdir(2) and open(2).
@@ -79,7 +79,7 @@ impl Directory {
     /// # Errors
     /// `WouldBlock` where somebody else has it open; as open(2) and flock(2).
     pub fn open(path: &Path, access: Access) -> io::Result<Self> {
-        Self::open_with(path, access, FlockOperation::NonBlockingLockExclusive)
+        Self::on(Claim::to_write(path)?, access)
     }
 
     /// Opens a store that nobody has open for writing, to read it.
@@ -87,26 +87,27 @@ impl Directory {
     /// # Errors
     /// As for [`Directory::open`].
     pub fn open_to_read(path: &Path, access: Access) -> io::Result<Self> {
-        Self::open_with(path, access, FlockOperation::NonBlockingLockShared)
+        Self::on(Claim::to_read(path)?, access)
     }
 
-    fn open_with(path: &Path, access: Access, lock: FlockOperation) -> io::Result<Self> {
-        let root = open_directory(CWD, path)?;
-        let file = open_lock(&root)?;
-        rustix::fs::flock(&file, lock)?;
-        let segments = open_directory_below(&root, "segments")?;
-        let spares = Spares::new(open_directory_below(&root, "spare")?)?;
+    /// The store that was claimed.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn on(claim: Claim, access: Access) -> io::Result<Self> {
+        let segments = open_directory_below(&claim.root, "segments")?;
+        let spares = Spares::new(open_directory_below(&claim.root, "spare")?)?;
         let unit = match access {
-            Access::Direct => direct_unit(&root)?,
+            Access::Direct => direct_unit(&claim.root)?,
             Access::Buffered => 512,
         };
         Ok(Directory {
             unit,
             spares,
-            root,
+            root: claim.root,
             segments,
             access,
-            _lock: file,
+            _lock: claim.lock,
             handles: Handles::new(),
             head: Mutex::new(None),
         })
@@ -281,26 +282,6 @@ fn open_directory(at: impl AsFd, path: impl rustix::path::Arg) -> io::Result<Own
 fn open_directory_below(root: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(root, name, flags, Mode::empty())?)
-}
-
-fn open_lock(root: &OwnedFd) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(root, "lock", flags, Mode::empty()) {
-        Err(rustix::io::Errno::NOENT) => {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "there is no file `lock`: this is not a volume's store, or not all of it",
-            ));
-        }
-        other => File::from(other?),
-    };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "`lock` is no regular file",
-        ));
-    }
-    Ok(file)
 }
 
 /// Brings a new directory's name to stable storage.

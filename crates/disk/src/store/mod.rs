@@ -1,11 +1,13 @@
 //! Where segments and the head lie. [`Store`] is what the engine needs of it; [`Directory`] is the one for a
 //! directory of a filesystem.
 
+mod claim;
 mod directory;
 mod handles;
 mod head_file;
 mod spares;
 
+pub use claim::Claim;
 pub use directory::{Access, Directory};
 
 use crate::geometry::SegmentName;
