@@ -181,9 +181,15 @@ impl Log {
             self.no_room = true;
             return Ok(None);
         };
+        let sealer = match self.segments.sealer(slot) {
+            Ok(sealer) => sealer,
+            Err(fault) => {
+                self.segments.forget(slot);
+                return Err(fault);
+            }
+        };
         self.next_sequence += 1;
         self.making += 1;
-        let sealer = self.segments.sealer(slot)?;
         let header = SegmentHeader {
             suite: self.head.suite,
             align: self.geometry().align,
