@@ -55,19 +55,40 @@ impl Default for Buffer {
 
 /// Buffers that wait for use.
 #[derive(Debug)]
-pub(crate) struct Pool(Vec<Buffer>);
+pub(crate) struct Pool {
+    free: Vec<Buffer>,
+    #[cfg(feature = "judge")]
+    total: usize,
+}
 
 impl Pool {
     pub(crate) fn new(count: usize) -> Self {
-        Pool((0..count.max(2)).map(|_| Buffer::new()).collect())
+        let count = count.max(2);
+        Pool {
+            free: (0..count).map(|_| Buffer::new()).collect(),
+            #[cfg(feature = "judge")]
+            total: count,
+        }
     }
 
     pub(crate) fn take(&mut self) -> Option<Buffer> {
-        self.0.pop()
+        self.free.pop()
     }
 
     pub(crate) fn give_back(&mut self, buffer: Buffer) {
-        self.0.push(buffer);
+        self.free.push(buffer);
+    }
+
+    /// How many wait for use.
+    #[cfg(feature = "judge")]
+    pub(crate) fn free(&self) -> usize {
+        self.free.len()
+    }
+
+    /// How many there are.
+    #[cfg(feature = "judge")]
+    pub(crate) fn total(&self) -> usize {
+        self.total
     }
 }
 

@@ -49,6 +49,12 @@ impl Pending {
         }
     }
 
+    /// Whether its buffer is still in use.
+    #[cfg(feature = "judge")]
+    pub(super) fn is_held(&self) -> bool {
+        self.buffer.is_some()
+    }
+
     /// The cell at this place, where it is in this record's memory.
     pub(super) fn cell(&self, slot: Slot, offset: u32) -> Option<&[u8]> {
         if slot != self.slot {

@@ -9,6 +9,9 @@ use crate::{
 };
 use std::ops::Range;
 
+/// So many clean pages stay however many are dirty, or those that one request needs would drive each other out.
+const AT_LEAST: usize = 4;
+
 /// A page as the directory has it.
 #[derive(Debug, Default)]
 struct Entry {
@@ -181,6 +184,35 @@ impl Map {
     /// The directory, for a checkpoint.
     pub(crate) fn directory(&self) -> Vec<Place> {
         self.entries.iter().map(|entry| entry.place).collect()
+    }
+
+    /// How many pages there are.
+    #[cfg(feature = "judge")]
+    pub(crate) fn pages(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+    }
+
+    /// A page that is in memory.
+    #[cfg(feature = "judge")]
+    pub(crate) fn page(&self, number: u32) -> Option<&Page> {
+        self.entries.get(number as usize)?.page.as_ref()
+    }
+
+    /// Whether the counts are what there is, and no more is in memory than may be.
+    #[cfg(feature = "judge")]
+    pub(crate) fn audit(&self) -> Result<(), String> {
+        let resident = self.entries.iter().filter(|entry| entry.page.is_some()).count();
+        let dirty = self.entries.iter().filter(|entry| entry.dirty).count();
+        if (resident, dirty) != (self.resident, self.dirty) {
+            return Err(format!(
+                "{resident} pages in memory and {dirty} dirty, not {} and {}",
+                self.resident, self.dirty
+            ));
+        }
+        if resident > self.limit.max(dirty + AT_LEAST) + 1 {
+            return Err(format!("{resident} pages in memory, {dirty} of them dirty"));
+        }
+        Ok(())
     }
 
     /// Lets go of clean pages that were not looked at lately, while there are more than the limit.

@@ -19,6 +19,8 @@
 //! INVARIANT: a segment is deleted only after a head whose checkpoint does not need it is on stable storage.
 
 pub(crate) mod action;
+#[cfg(feature = "judge")]
+pub(crate) mod audit;
 pub(crate) mod buffer;
 mod checkpoint;
 mod clean;

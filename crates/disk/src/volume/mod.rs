@@ -11,6 +11,8 @@
 //! | [`keeper`] | the thread that sees to upkeep |
 //! | [`check`] | reading everything, offline |
 
+#[cfg(feature = "judge")]
+mod audit;
 pub mod check;
 mod keeper;
 mod open;

@@ -59,7 +59,7 @@ impl<S: Store> Volume<S> {
         }
     }
 
-    fn unpin(&self, pieces: &[Piece]) {
+    pub(super) fn unpin(&self, pieces: &[Piece]) {
         let mut log = None;
         for piece in pieces {
             if let Piece::Stored { slot, .. } = piece {
@@ -88,7 +88,7 @@ impl<S: Store> Volume<S> {
     }
 
     /// Reads one piece to the front of memory; answers how many bytes of blocks it has.
-    fn read_piece(&self, piece: &Piece, kind: Kind, memory: &mut [u8]) -> Outcome<usize> {
+    pub(super) fn read_piece(&self, piece: &Piece, kind: Kind, memory: &mut [u8]) -> Outcome<usize> {
         match piece {
             Piece::Zeros { count } => {
                 let bytes = count * BLOCK;
