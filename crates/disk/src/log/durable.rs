@@ -1,6 +1,6 @@
 //! From closed record to stable storage: which actions may be done now, in what order, and what their ends mean.
 
-use super::{Action, Haste, Log, buffer::Buffer, checkpoint::Checkpointing, segments::Stage, tail::RESERVE};
+use super::{Action, Haste, Log, Purpose, buffer::Buffer, checkpoint::Checkpointing, segments::Stage};
 use crate::{
     fault::{Fault, Outcome},
     format::{head::Mark, segment_header::SegmentHeader},
@@ -47,6 +47,11 @@ impl Pending {
             buffer: Some(Arc::new(buffer)),
             way: Way::Waits,
         }
+    }
+
+    /// Whether it is in the segment in this slot.
+    pub(super) fn is_in(&self, slot: Slot) -> bool {
+        self.slot == slot
     }
 
     /// Whether its buffer is still in use.
@@ -174,7 +179,7 @@ impl Log {
 
     fn next_make(&mut self) -> Outcome<Option<Action>> {
         // One at a time, so that they come into use in the order of their numbers.
-        if self.ready.len() > RESERVE || self.making > 0 || self.no_room {
+        if self.ready.len() > self.reserve(Purpose::Write) || self.making > 0 || self.no_room {
             return Ok(None);
         }
         let Some(salt) = self.salts.pop() else {
@@ -280,6 +285,7 @@ impl Log {
             return Err(Fault::Invalid("no checkpoint waits for its head"));
         };
         self.head_moving = false;
+        self.opening = false;
         self.head = self.head_after(&sealed);
         for slot in sealed.idle {
             if let Some(segment) = self.segments.get_mut(slot) {

@@ -50,6 +50,11 @@ impl Map {
         }
     }
 
+    /// Pages in all.
+    pub(crate) fn count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Pages in memory.
     pub(crate) fn resident(&self) -> usize {
         self.resident
@@ -187,12 +192,6 @@ impl Map {
     /// The directory, for a checkpoint.
     pub(crate) fn directory(&self) -> Vec<Place> {
         self.entries.iter().map(|entry| entry.place).collect()
-    }
-
-    /// How many pages there are.
-    #[cfg(feature = "judge")]
-    pub(crate) fn pages(&self) -> u32 {
-        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 
     /// A page that is in memory.

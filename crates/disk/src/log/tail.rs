@@ -11,9 +11,6 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Ready segments that writes from above leave to upkeep.
-pub(crate) const RESERVE: usize = 2;
-
 /// The open record.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -158,11 +155,10 @@ impl Log {
 
     /// Goes on in the next ready segment.
     fn roll(&mut self, purpose: Purpose) -> Result<(), Blocked> {
-        let reserve = if purpose == Purpose::Write { RESERVE } else { 0 };
-        if purpose == Purpose::Write && self.is_over_budget() {
+        if purpose == Purpose::Write && self.is_over_budget() && !self.grace {
             return Err(Blocked::Space);
         }
-        if self.ready.len() <= reserve {
+        if self.ready.len() <= self.reserve(purpose) {
             return Err(if self.no_room {
                 Blocked::Space
             } else {
@@ -182,6 +178,7 @@ impl Log {
         }
         self.tail = Some((next, align));
         self.upkeep = true;
+        self.grace &= purpose != Purpose::Write;
         Ok(())
     }
 

@@ -15,8 +15,8 @@ impl<S: Store> Volume<S> {
     /// What does not agree, in words.
     pub fn audit(&self) -> Result<(), String> {
         let mut live = Live::new();
-        let pages = self.lock().map.pages();
-        for number in 0..pages {
+        let pages = self.lock().map.count();
+        for number in (0..).take(pages) {
             let place = self.lock().map.page_place(number);
             let page = self.audited_page(number)?;
             Log::audit_page(place, page.as_ref(), &mut live);
