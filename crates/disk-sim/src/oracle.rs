@@ -6,6 +6,8 @@
 use crate::Wrong;
 use cofferdam_disk::BLOCK;
 
+const ZEROS: [u8; BLOCK] = [0; BLOCK];
+
 /// A block got a stamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Event {
@@ -151,14 +153,12 @@ pub fn content(block: usize, stamp: u64) -> Vec<u8> {
     if stamp == 0 {
         return vec![0; BLOCK];
     }
-    let mut bytes = Vec::with_capacity(BLOCK);
-    let mut word = stamp;
+    words(block, stamp).flat_map(u64::to_le_bytes).collect()
+}
+
+fn words(block: usize, stamp: u64) -> impl Iterator<Item = u64> {
     let step = (block as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    while bytes.len() < BLOCK {
-        bytes.extend(word.to_le_bytes());
-        word = word.wrapping_add(step);
-    }
-    bytes
+    (0..(BLOCK / 8) as u64).map(move |index| stamp.wrapping_add(step.wrapping_mul(index)))
 }
 
 /// The stamp of a block that was read.
@@ -170,8 +170,13 @@ pub fn stamp_of(block: usize, bytes: &[u8]) -> Result<u64, Wrong> {
         .first_chunk()
         .map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let same = match stamp {
-        0 => bytes.iter().all(|byte| *byte == 0),
-        _ => content(block, stamp) == bytes,
+        0 => bytes == ZEROS,
+        _ => bytes
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .zip(words(block, stamp))
+            .all(|(found, word)| u64::from_le_bytes(*found) == word),
     };
     if !same {
         return Err(Wrong::new(format!("block {block} is mangled (it begins with {stamp})")));
