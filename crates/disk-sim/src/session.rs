@@ -410,7 +410,8 @@ impl Session {
             };
             self.store = self.store.again(self.faults);
             match Volume::open(self.store.clone(), key()?, &options) {
-                Ok(volume) => break volume,
+                Ok(volume) if !self.store.is_dead() => break volume,
+                Ok(_) => self.end(true),
                 Err(_) if self.store.is_dead() => self.end(true),
                 Err(fault) => return Err(Wrong::new(format!("open: {fault}"))),
             }

@@ -4,7 +4,7 @@ use super::{Blocked, Log, Purpose, segments::Stage};
 use crate::{
     fault::Outcome,
     format::{Sealer, record::Kind},
-    geometry::{Place, SegmentName, Slot},
+    geometry::{CELL, Place, SegmentName, Slot},
 };
 use std::{ops::Range, sync::Arc};
 
@@ -85,8 +85,28 @@ impl Log {
         (much || (self.is_short() && idle == 0)) && self.cleaning_pays()
     }
 
+    /// Bytes of records in segments.
+    pub(crate) fn used(&self) -> u64 {
+        self.segments.iter().map(|(_, segment)| u64::from(segment.used)).sum()
+    }
+
+    fn dead(&self) -> u64 {
+        self.used().saturating_sub(self.segments.live() * CELL as u64)
+    }
+
+    /// A round of cleaning has ended in a checkpoint; `before` was [`Log::used`]. Where it freed next to nothing, the
+    /// next one waits until there is more to free.
+    pub(crate) fn note_cleaned(&mut self, before: u64) {
+        let futile = self.used() + u64::from(self.geometry().segment / 4) > before;
+        self.futile = futile.then(|| self.dead());
+    }
+
     /// Whether cleaning would free more than it takes: else it would go on for ever.
     pub(crate) fn cleaning_pays(&self) -> bool {
+        let segment = u64::from(self.geometry().segment);
+        if self.futile.is_some_and(|dead| self.dead() < dead + segment) {
+            return false;
+        }
         let cells = u64::from(self.geometry().cells());
         let mut dead: Vec<_> = self
             .segments

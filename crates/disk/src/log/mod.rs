@@ -89,6 +89,8 @@ pub(crate) struct Log {
     no_room: bool,
     /// A writer may go on once although more space is used than should be: it has cleaned.
     grace: bool,
+    /// How many dead bytes the last cleaning left that freed next to nothing.
+    futile: Option<u64>,
     /// The epoch's first checkpoint is not the head's yet.
     opening: bool,
     upkeep: bool,
@@ -135,6 +137,7 @@ impl Log {
             making: 0,
             no_room: false,
             grace: false,
+            futile: None,
             opening: true,
             upkeep: false,
             pending: VecDeque::new(),

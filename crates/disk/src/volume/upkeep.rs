@@ -28,6 +28,7 @@ impl<S: Store> Volume<S> {
             let log = self.lock();
             (log.wants_release(), log.wants_cleaning(), log.wants_checkpoint())
         };
+        let before = self.lock().used();
         let cleaned = clean && !release && self.clean_some()?;
         if release || checkpoint || cleaned {
             match self.checkpoint(false) {
@@ -36,6 +37,9 @@ impl<S: Store> Volume<S> {
                 Err(fault) => return Err(fault),
             }
             self.leisure()?;
+        }
+        if cleaned {
+            self.lock().note_cleaned(before);
         }
         Ok(done)
     }
@@ -49,9 +53,9 @@ impl<S: Store> Volume<S> {
             if self.lock().has_room() {
                 return Ok(true);
             }
-            let (idle, pays) = {
+            let (idle, pays, before) = {
                 let log = self.lock();
-                (log.has_idle(), log.cleaning_pays())
+                (log.has_idle(), log.cleaning_pays(), log.used())
             };
             if !idle && !(pays && self.clean_some()?) {
                 break;
@@ -62,7 +66,11 @@ impl<S: Store> Volume<S> {
                 Err(fault) => return Err(fault),
             }
             self.leisure()?;
-            if self.lock().let_pass() {
+            let mut log = self.lock();
+            if !idle {
+                log.note_cleaned(before);
+            }
+            if log.let_pass() {
                 return Ok(true);
             }
         }
