@@ -95,6 +95,12 @@ impl Log {
             if self.map.dirty() > 0 {
                 return Ok(Ok(Step::More));
             }
+            // INVARIANT: nothing lies between the snapshot and the checkpoint's first record: a wait for that record
+            // would let writes in between, which are neither in the one nor replayed after the other.
+            self.close_record();
+            if let Err(blocked) = self.ensure_room(self.checkpoint_purpose())? {
+                return Ok(Err(blocked));
+            }
             self.take_snapshot();
         }
         if let Err(blocked) = self.seal_payload()? {
@@ -157,9 +163,8 @@ impl Log {
         Ok(Ok(()))
     }
 
-    /// The directory and the table as they are now: no page is dirty.
+    /// The directory and the table as they are now: no page is dirty, and the open record is empty.
     fn take_snapshot(&mut self) {
-        self.close_record();
         self.since_checkpoint = 0;
         let from = self
             .tail
@@ -207,12 +212,6 @@ impl Log {
     }
 
     fn seal_piece(&mut self, payload: &mut Payload, start: usize) -> Outcome<Result<(), Blocked>> {
-        if payload.first.is_none() {
-            // The first piece opens a record, so that this one's beginning is the checkpoint's.
-            if let Err(blocked) = self.ensure_room(self.checkpoint_purpose())? {
-                return Ok(Err(blocked));
-            }
-        }
         let rest = payload.bytes.get(start..).unwrap_or_default();
         let run = match self.seal(Kind::Checkpoint, payload.next, rest, self.checkpoint_purpose())? {
             Ok(run) => run,
