@@ -75,16 +75,13 @@ impl<S: Store> Volume<S> {
         };
         let mut memory = Buffer::with_capacity(memory_for(BLOCK));
         let read = self.read_piece(&piece, Kind::Page, memory.bytes_mut());
-        self.unpin(std::slice::from_ref(&piece));
-        if let Err(fault) = read {
-            self.report(&fault);
-            return Err(fault);
-        }
         let page = memory.bytes().get(..BLOCK).and_then(Page::from_bytes);
-        if let Some(page) = page {
+        if let Some(page) = page.filter(|_| read.is_ok()) {
             self.lock().admit(number, at, page);
         }
-        Ok(())
+        // Not before: the pin is what keeps this slot, and so this place, from meaning another segment's.
+        self.unpin(std::slice::from_ref(&piece));
+        read.map(|_| ()).inspect_err(|fault| self.report(fault))
     }
 
     /// Reads one piece to the front of memory; answers how many bytes of blocks it has.
