@@ -199,7 +199,7 @@ impl Watch {
 
     fn take(&mut self, report: Report) -> Result<()> {
         match report {
-            Report::Arena | Report::Alive | Report::Closed(_) => {}
+            Report::Left | Report::Arena | Report::Alive | Report::Closed(_) => {}
             Report::Ready { missing } => {
                 // Whatever was left is in the log by now.
                 self.left.clear();
@@ -256,7 +256,7 @@ impl Watch {
 
     fn start_worker(&mut self) -> Result<()> {
         let remembered = self.remembered.clone();
-        let worker = Worker::start(&self.setting, &self.connection, remembered, &self.left)?;
+        let worker = Worker::start(&mut self.setting, &self.connection, remembered, &self.left)?;
         self.worker = Some(worker);
         Ok(())
     }

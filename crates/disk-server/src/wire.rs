@@ -15,6 +15,8 @@ const MOST: usize = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Order {
+    /// Leave this mount namespace. Descriptor: the empty one, where it is known.
+    Leave,
     /// Open the volume and serve it. Descriptors: the store's directory and lock, the key's pipe, the right to end the
     /// connection, the channels, and the arenas of the workers before, oldest first.
     Serve {
@@ -35,6 +37,8 @@ pub(crate) enum Order {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Report {
+    /// Nothing of the mount namespace is held any more. Descriptor: the empty one, where it was made.
+    Left,
     /// What is acknowledged from here on lies in this arena until it is written. Descriptor: the arena.
     Arena,
     /// The disk is served.

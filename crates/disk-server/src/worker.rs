@@ -19,6 +19,8 @@ use std::{
 /// What every worker of a disk is started with.
 #[derive(Debug)]
 pub(crate) struct Setting {
+    /// A mount namespace with nothing in it, once a worker has made it.
+    pub(crate) nowhere: Option<OwnedFd>,
     pub(crate) claim: Claim,
     pub(crate) key: VolumeKey,
     pub(crate) direct: bool,
@@ -39,7 +41,7 @@ impl Worker {
     /// # Errors
     /// As starting a process.
     pub(crate) fn start(
-        setting: &Setting,
+        setting: &mut Setting,
         connection: &Connection,
         witness: Option<String>,
         rescue: &[OwnedFd],
@@ -65,8 +67,23 @@ impl Worker {
             arena: None,
             heard: Instant::now(),
         };
+        worker.send_away(setting)?;
         worker.brief(setting, connection, witness, rescue)?;
         Ok(worker)
+    }
+
+    /// Has it leave this mount namespace, before it is told of anything that it could hold up.
+    fn send_away(&self, setting: &mut Setting) -> Result<()> {
+        let known: Vec<_> = setting.nowhere.iter().map(AsFd::as_fd).collect();
+        wire::send(self.socket.as_fd(), &Order::Leave, &known)?;
+        match wire::receive(self.socket.as_fd())? {
+            Some((Report::Left, descriptors)) => {
+                setting.nowhere = setting.nowhere.take().or(descriptors.into_iter().next());
+                Ok(())
+            }
+            Some((Report::Failed(problem), _)) => Err(problem),
+            _ => Err(Problem::internal("the worker has ended before it began")),
+        }
     }
 
     fn brief(

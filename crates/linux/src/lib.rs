@@ -11,6 +11,7 @@ pub mod fuse;
 pub mod loop_device;
 pub mod memory;
 pub mod mount;
+pub mod nowhere;
 pub mod packet;
 pub mod peer;
 pub mod process;

@@ -32,6 +32,7 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     memory::undumpable().map_err(doing("keeping this process's memory out of dumps"))?;
     let mut signals = Signals::catch()?;
     let setting = Setting {
+        nowhere: None,
         key: key_file::read(&serve.key.key_file)?,
         claim: opened::claim(&serve.store)?,
         direct: serve.access.access == Access::Direct,

@@ -14,6 +14,7 @@ use cofferdam_disk::{
 };
 use cofferdam_linux::{
     fuse::Channel,
+    nowhere::Nowhere,
     sandbox::{Calls, Confinement, Strictness},
 };
 use cofferdam_model::{Problem, Result};
@@ -58,8 +59,8 @@ pub(crate) fn run() -> Result<ExitCode> {
 }
 
 fn work(socket: &OwnedFd) -> Result<()> {
-    let orders = wire::receive(socket.as_fd())
-        .map_err(|problem| problem.remedy("this verb is not for people; use cofferdam-disk serve"))?;
+    leave(socket)?;
+    let orders = wire::receive(socket.as_fd())?;
     let Some((
         Order::Serve {
             direct,
@@ -115,6 +116,28 @@ fn work(socket: &OwnedFd) -> Result<()> {
         &[],
     ));
     Ok(())
+}
+
+/// Leaves the mount namespace in which the disk will be mounted, before there is anything that it could wait for.
+fn leave(socket: &OwnedFd) -> Result<()> {
+    let order = wire::receive(socket.as_fd())
+        .map_err(|problem| problem.remedy("this verb is not for people; use cofferdam-disk serve"))?;
+    let Some((Order::Leave, descriptors)) = order else {
+        return Err(Problem::invalid("no orders came; use cofferdam-disk serve"));
+    };
+    let left = match descriptors.into_iter().next() {
+        Some(known) => {
+            Nowhere::from(known)
+                .enter()
+                .map_err(doing("entering the empty mount namespace"))?;
+            wire::send(socket.as_fd(), &Report::Left, &[])
+        }
+        None => {
+            let made = Nowhere::make().map_err(doing("making an empty mount namespace"))?;
+            wire::send(socket.as_fd(), &Report::Left, &[made.as_fd()])
+        }
+    };
+    left
 }
 
 /// What the supervisor lends.
@@ -193,7 +216,7 @@ fn until_enough(socket: &OwnedFd, volume: &Volume<Directory>, serving: &Serving)
         {
             match wire::receive::<Order>(from)? {
                 Some((Order::Close, _)) => return Ok(()),
-                Some((Order::Serve { .. }, _)) => {}
+                Some((Order::Leave | Order::Serve { .. }, _)) => {}
                 None => heard = None,
             }
         }
