@@ -27,11 +27,11 @@ struct Mapping {
     length: usize,
 }
 
-/// Makes `count` pieces of `length` bytes, a multiple of 4096, in one new file. Whoever holds the descriptor can read the
+/// Makes `count` pieces of `length` bytes, a multiple of 4096, in one new file, all of it locked in memory. Whoever holds the descriptor can read the
 /// pieces, one after the other, with pread(2).
 ///
 /// # Errors
-/// As memfd_create(2), mmap(2) and fcntl(2); `InvalidInput` for a length that is no multiple.
+/// As memfd_create(2), mmap(2), mlock(2) and fcntl(2); `InvalidInput` for a length that is no multiple.
 pub fn pieces(name: &str, count: usize, length: usize) -> io::Result<(OwnedFd, Vec<Piece>)> {
     let whole = count
         .checked_mul(length)

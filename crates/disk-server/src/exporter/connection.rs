@@ -3,7 +3,7 @@
 //! The FUSE mount is in no mount namespace. Nothing but the loop device has the file open, and no path leads there.
 //!
 //! INVARIANT: a request that is being answered is bound to its channel. While the channels are kept open here, the end of
-//! a serving process fails no request: a successor asks for them again ([`Connection::ask_again`]).
+//! a serving process fails no request: a successor has the kernel ask again ([`Channel::resend`]).
 
 use super::answer::NAME;
 use super::{Abort, AlignedBuffer, BLOCK, ExportError};
@@ -93,14 +93,6 @@ impl Connection {
     #[must_use]
     pub fn can_ask_again(&self) -> bool {
         self.resends
-    }
-
-    /// Has the kernel ask again what the last server left unanswered.
-    ///
-    /// # Errors
-    /// As write(2); `EINVAL` on kernels that cannot.
-    pub fn ask_again(&self) -> io::Result<()> {
-        self.channels.first().map_or(Ok(()), Channel::resend)
     }
 
     /// Lays a loop device on the file. Somebody must be serving.

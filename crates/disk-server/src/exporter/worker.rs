@@ -50,11 +50,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new() -> Self {
-        Memory {
-            requests: AlignedBuffer::new(ALIGNMENT + TRANSFER_MAX),
-            answers: AlignedBuffer::new(READ_ROOM),
-        }
+    /// Locked: a kill while the kernel waits for a page of it would fail a request that a successor could answer.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Memory {
+            requests: AlignedBuffer::locked(ALIGNMENT + TRANSFER_MAX)?,
+            answers: AlignedBuffer::locked(READ_ROOM)?,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! From closed record to stable storage: which actions may be done now, in what order, and what their ends mean.
 
-use super::{Action, Haste, Log, buffer::Buffer, checkpoint::Checkpointing, segments::Stage, tail::RESERVE};
+use super::{Action, Haste, Log, Purpose, buffer::Buffer, checkpoint::Checkpointing, segments::Stage};
 use crate::{
     fault::{Fault, Outcome},
     format::{head::Mark, segment_header::SegmentHeader},
@@ -48,6 +48,17 @@ impl Pending {
         }
     }
 
+    /// Whether it is in the segment in this slot.
+    pub(super) fn is_in(&self, slot: Slot) -> bool {
+        self.slot == slot
+    }
+
+    /// Whether its buffer is still in use.
+    #[cfg(feature = "judge")]
+    pub(super) fn is_held(&self) -> bool {
+        self.buffer.is_some()
+    }
+
     /// The cell at this place, where it is in this record's memory.
     pub(super) fn cell(&self, slot: Slot, offset: u32) -> Option<&[u8]> {
         if slot != self.slot {
@@ -86,7 +97,7 @@ impl Log {
     pub(crate) fn is_moving(&self) -> bool {
         self.syncing
             || self.making > 0
-            || self.head_moving
+            || self.moving.is_some()
             || self.pending.iter().any(|record| record.way == Way::Moves)
     }
 
@@ -167,7 +178,7 @@ impl Log {
 
     fn next_make(&mut self) -> Outcome<Option<Action>> {
         // One at a time, so that they come into use in the order of their numbers.
-        if self.ready.len() > RESERVE || self.making > 0 || self.no_room {
+        if self.ready.len() > self.reserve(Purpose::Write) || self.making > 0 || self.no_room {
             return Ok(None);
         }
         let Some(salt) = self.salts.pop() else {
@@ -209,7 +220,7 @@ impl Log {
         let Checkpointing::Sealed(sealed) = &self.checkpointing else {
             return Ok(None);
         };
-        if self.head_moving || self.durable.lsn < sealed.end.lsn {
+        if self.moving.is_some() || self.durable.lsn < sealed.end.lsn {
             return Ok(None);
         }
         // The first head of a new volume has none before it.
@@ -217,8 +228,9 @@ impl Log {
             0 => None,
             _ => Some(self.head.encode(&self.key)?),
         };
-        let new = self.head_after(sealed).encode(&self.key)?;
-        self.head_moving = true;
+        let head = self.head_after(sealed);
+        let new = head.encode(&self.key)?;
+        self.moving = Some(head);
         Ok(Some(Action::ReplaceHead { expected, new }))
     }
 
@@ -275,11 +287,12 @@ impl Log {
     /// None of its own; [`Fault::Invalid`] where none was to be replaced.
     pub(crate) fn head_replaced(&mut self) -> Outcome {
         let state = std::mem::replace(&mut self.checkpointing, Checkpointing::Idle);
-        let Checkpointing::Sealed(sealed) = state else {
+        let (Checkpointing::Sealed(sealed), Some(head)) = (state, self.moving.take()) else {
             return Err(Fault::Invalid("no checkpoint waits for its head"));
         };
-        self.head_moving = false;
-        self.head = self.head_after(&sealed);
+        self.opening = false;
+        // The very head that was written: what has come since is for the next one.
+        self.head = head;
         for slot in sealed.idle {
             if let Some(segment) = self.segments.get_mut(slot) {
                 segment.stage = Stage::Doomed;

@@ -19,7 +19,7 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::fs::{FileExt, MetadataExt},
     },
     path::Path,
@@ -111,6 +111,12 @@ impl Directory {
             handles: Handles::new(),
             head: Mutex::new(None),
         })
+    }
+
+    /// The directory itself: for whoever confines this process to it.
+    #[must_use]
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
     }
 
     /// What offsets and lengths of writes must be multiples of here, in bytes: 512 or 4096.
@@ -269,7 +275,12 @@ impl Store for Directory {
 
     fn head_is_ours(&self) -> io::Result<bool> {
         let seen = *self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(head_file::look(&self.root)? == seen)
+        if head_file::look(&self.root)? == seen {
+            return Ok(true);
+        }
+        // Perhaps this very process was replacing it in between: then nobody is while this is held.
+        let seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(head_file::look(&self.root)? == *seen)
     }
 }
 

@@ -32,8 +32,8 @@ use std::sync::{
 pub struct Succession {
     /// Memory for records that outlives this process.
     pub arena: Option<Arena>,
-    /// The arena of the process before, which has ended.
-    pub rescue: Option<Rescue>,
+    /// The arenas of the processes before, which have ended, since one last opened the volume; oldest first.
+    pub rescue: Vec<Rescue>,
 }
 
 /// What a volume's head says of it.
@@ -152,7 +152,7 @@ impl<S: Store> Volume<S> {
         let old = Head::decode(&before, &key)?;
         check_witness(&old, options.witness.as_ref())?;
         check_epochs(&store, &key, &old)?;
-        if let Some(rescue) = &succession.rescue {
+        for rescue in &succession.rescue {
             write_what_was_left(&store, &old, rescue)?;
         }
         // No overflow: the head's format has no counters beyond 2^63.
@@ -203,6 +203,7 @@ impl<S: Store> Volume<S> {
             damage: Mutex::default(),
         };
         volume.checkpoint(false)?;
+        volume.leave_room_to_open()?;
         Ok(volume)
     }
 
@@ -253,9 +254,10 @@ fn check_witness(head: &Head, witness: Option<&Witness>) -> Outcome {
 fn write_what_was_left(store: &impl Store, head: &Head, rescue: &Rescue) -> Outcome {
     let geometry = head.geometry;
     let left = rescue.left().map_err(Fault::store("read what was left"))?;
+    // What belongs to another epoch than the one that is replayed has been written, or was never acknowledged.
     let from = head.checkpoint.segment;
     let mut names = store.list().map_err(Fault::store("list the segments"))?;
-    names.retain(|name| name.epoch == head.epoch && name.sequence >= from.sequence);
+    names.retain(|name| name.epoch == from.epoch && name.sequence >= from.sequence);
     names.sort_unstable();
     // INVARIANT: a record goes to the store only when all records of earlier segments are on stable storage.
     for name in names {
