@@ -1,7 +1,7 @@
 //! Every byte of a cleanly closed volume changed in turn.
 
-use crate::world::{Content, Image, create, open, says_what_is_wrong, scratch};
-use cofferdam_disk::{Fault, geometry::SegmentName, volume::Options};
+use crate::world::{Content, Image, create, open, options, says_what_is_wrong, scratch};
+use cofferdam_disk::{Fault, geometry::SegmentName};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Two lives in two segments of use: data, overwritten data, a discard, both pages of the map, checkpoints, a clean end.
@@ -68,7 +68,7 @@ fn sweep(image: &Image, content: &Content, bytes: &[Byte]) -> usize {
                         Byte::Head(at) | Byte::Segment(_, at) => *at,
                     };
                     let changed = flipped(image, *byte, 1 << (at % 8));
-                    if let Err(fault) = changed.judge(&Options::default(), content) {
+                    if let Err(fault) = changed.judge(&options(), content) {
                         assert!(says_what_is_wrong(&fault), "{byte:?}: {fault:?}");
                         refused.fetch_add(1, Ordering::Relaxed);
                     }
@@ -82,13 +82,15 @@ fn sweep(image: &Image, content: &Content, bytes: &[Byte]) -> usize {
 #[test]
 fn a_changed_byte_of_a_closed_volume_is_an_error_that_names_the_place_or_changes_nothing() {
     let (image, content) = volume();
-    image.judge(&Options::default(), &content).unwrap();
+    image.judge(&options(), &content).unwrap();
     let one_in = if cfg!(feature = "every-byte") { 1 } else { 41 };
     let bytes = bytes(&image, one_in);
     let start = std::time::Instant::now();
     let refused = sweep(&image, &content, &bytes);
     println!("{} bytes, {refused} refused {:?}", bytes.len(), start.elapsed());
-    for name in image.names() { println!("{name} {}", image.used(name)); }
+    for name in image.names() {
+        println!("{name} {}", image.used(name));
+    }
     assert!(refused > bytes.len() / 3, "{refused} of {}", bytes.len());
 }
 
@@ -98,8 +100,11 @@ fn a_changed_byte_of_the_head_is_always_refused() {
     for at in 0..image.head.as_ref().unwrap().len() {
         for bit in 0..8 {
             let changed = flipped(&image, Byte::Head(at), 1 << bit);
-            let refused = changed.judge(&Options::default(), &content);
-            assert!(matches!(refused, Err(Fault::Corrupt { .. } | Fault::WrongKey)), "{at}: {refused:?}");
+            let refused = changed.judge(&options(), &content);
+            assert!(
+                matches!(refused, Err(Fault::Corrupt { .. } | Fault::WrongKey)),
+                "{at}: {refused:?}"
+            );
         }
     }
 }

@@ -5,4 +5,6 @@
 #[cfg(test)]
 mod flips;
 #[cfg(test)]
+mod mixes;
+#[cfg(test)]
 mod world;

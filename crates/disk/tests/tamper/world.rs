@@ -1,7 +1,7 @@
 //! A small volume on a real directory store; its bytes as an image that can be changed; what it must hold.
 
 use cofferdam_disk::{
-    Access, BLOCK, Directory, Fault, Geometry, Store, Volume,
+    Access, BLOCK, Directory, Fault, Geometry, Memory, Store, Volume,
     geometry::{MIN_SEGMENT, SegmentName},
     volume::{Options, memory_for},
 };
@@ -25,6 +25,17 @@ pub(crate) fn geometry() -> Geometry {
     Geometry::new(BLOCKS, MIN_SEGMENT, 512).unwrap()
 }
 
+/// Little memory, for the many volumes of one test.
+pub(crate) fn options() -> Options {
+    Options {
+        memory: Memory {
+            buffers: 2,
+            pages: 16,
+        },
+        ..Options::default()
+    }
+}
+
 /// A directory in memory: these tests sync a lot and ask nothing of stable storage.
 pub(crate) fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap()
@@ -32,12 +43,12 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 
 pub(crate) fn create(path: &Path) -> Volume<Directory> {
     let store = Directory::create(path, Access::Buffered).unwrap();
-    Volume::create(store, key(), geometry(), &Options::default()).unwrap()
+    Volume::create(store, key(), geometry(), &options()).unwrap()
 }
 
 pub(crate) fn open(path: &Path) -> Volume<Directory> {
     let store = Directory::open(path, Access::Buffered).unwrap();
-    Volume::open(store, key(), &Options::default()).unwrap()
+    Volume::open(store, key(), &options()).unwrap()
 }
 
 /// What the disk must hold.
@@ -70,6 +81,16 @@ impl Content {
         volume
             .discard(first * BLOCK as u64, count * BLOCK as u64)
             .unwrap();
+    }
+
+    /// Reads the whole disk.
+    pub(crate) fn of<S: Store>(volume: &Volume<S>) -> Result<Self, Fault> {
+        let mut memory = AlignedBuffer::new(memory_for(BLOCK));
+        let blocks = (0..BLOCKS).map(|block| {
+            let bytes = volume.read(block * BLOCK as u64, BLOCK, &mut memory);
+            bytes.map(|bytes| bytes.to_vec())
+        });
+        Ok(Content(blocks.collect::<Result<Vec<_>, _>>()?.concat()))
     }
 
     /// Reads the whole disk, and answers the first error. Whatever is read must be what was written.
@@ -139,7 +160,10 @@ impl Image {
     /// The bytes of a segment up to the last one that is not zero.
     pub(crate) fn used(&self, name: SegmentName) -> usize {
         let bytes = &self.segments[&name];
-        bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+        bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1)
     }
 
     /// A segment's bytes, to be changed.
@@ -150,6 +174,14 @@ impl Image {
     /// The names, in the order of the log.
     pub(crate) fn names(&self) -> Vec<SegmentName> {
         self.segments.keys().copied().collect()
+    }
+
+    /// Opens a copy of this in memory and reads everything: which of these states it is in.
+    pub(crate) fn state(&self, options: &Options, states: &[Content]) -> Result<usize, Fault> {
+        let store = InMemory(Mutex::new(self.clone()));
+        let content = Content::of(&Volume::open(store, key(), options)?)?;
+        let state = states.iter().rposition(|state| *state == content);
+        Ok(state.expect("it is in a state in which it never was"))
     }
 
     /// Opens a copy of this in memory and reads everything.
