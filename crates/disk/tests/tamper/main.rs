@@ -7,4 +7,6 @@ mod flips;
 #[cfg(test)]
 mod mixes;
 #[cfg(test)]
+mod tail;
+#[cfg(test)]
 mod world;
