@@ -5,7 +5,11 @@
 #[cfg(test)]
 mod flips;
 #[cfg(test)]
+mod headers;
+#[cfg(test)]
 mod mixes;
+#[cfg(test)]
+mod places;
 #[cfg(test)]
 mod tail;
 #[cfg(test)]

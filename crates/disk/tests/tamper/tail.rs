@@ -224,6 +224,40 @@ fn a_record_missing_after_the_last_proven_flush_is_where_the_log_ends() {
 }
 
 #[test]
+fn the_end_of_a_segment_missing_before_another_segment_is_refused() {
+    let scratch = scratch();
+    let path = scratch.path().join("v");
+    let volume = create(&path);
+    let (mut content, mut states) = (Content::empty(), Vec::new());
+    // Sealed at once, so that no record says of another that it is flushed; then all of them are.
+    for block in 0..20 {
+        states.push(content.clone());
+        content.write(&volume, block, 1, 1);
+    }
+    volume.flush().unwrap();
+    states.push(content.clone());
+    let image = Image::of(&path);
+    let used: Vec<_> = image
+        .names()
+        .into_iter()
+        .filter(|name| image.used(*name) > HEADER)
+        .collect();
+    let [first, _] = used[..] else {
+        panic!("two segments, not {used:?}");
+    };
+    assert_eq!(image.state(&options(), &states).unwrap(), 20);
+    for at in (2 * HEADER..image.used(first)).step_by(HEADER) {
+        let mut image = image.clone();
+        image.segment(first)[at..].fill(0);
+        match image.state(&options(), &states) {
+            Err(fault) => assert!(says_what_is_wrong(&fault), "{fault}"),
+
+            Ok(state) => panic!("{state} at {at}"),
+        }
+    }
+}
+
+#[test]
 fn a_damaged_cell_before_a_proven_flush_is_refused_to_its_reader_alone() {
     let crashed = crashed();
     let end = crashed.states.last().unwrap();

@@ -42,8 +42,12 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 }
 
 pub(crate) fn create(path: &Path) -> Volume<Directory> {
+    create_with(path, key(), &options())
+}
+
+pub(crate) fn create_with(path: &Path, key: VolumeKey, options: &Options) -> Volume<Directory> {
     let store = Directory::create(path, Access::Buffered).unwrap();
-    Volume::create(store, key(), geometry(), &options()).unwrap()
+    Volume::create(store, key, geometry(), options).unwrap()
 }
 
 pub(crate) fn open(path: &Path) -> Volume<Directory> {
@@ -187,13 +191,6 @@ impl Image {
     /// Opens a copy of this in memory and reads everything.
     pub(crate) fn judge(&self, options: &Options, content: &Content) -> Result<(), Fault> {
         let store = InMemory(Mutex::new(self.clone()));
-        content.compare(&Volume::open(store, key(), options)?)
-    }
-
-    /// Puts this into a directory, opens it there and reads everything.
-    pub(crate) fn judge_in(&self, path: &Path, options: &Options, content: &Content) -> Result<(), Fault> {
-        self.put(path);
-        let store = Directory::open(path, Access::Buffered).unwrap();
         content.compare(&Volume::open(store, key(), options)?)
     }
 }
