@@ -1,7 +1,7 @@
 //! A small volume on a real directory store; its bytes as an image that can be changed; what it must hold.
 
 use cofferdam_disk::{
-    Access, BLOCK, Directory, Fault, Geometry, Memory, Store, Volume,
+    Access, BLOCK, Directory, Fault, Geometry, Memory, Outcome, Store, Volume,
     geometry::{MIN_SEGMENT, SegmentName},
     volume::{Options, memory_for},
 };
@@ -71,17 +71,38 @@ impl Content {
 
     /// Writes blocks that no other life of theirs looks like, on the disk and here.
     pub(crate) fn write<S: Store>(&mut self, volume: &Volume<S>, first: u64, count: u64, life: u64) {
+        self.try_write(volume, first, count, life).unwrap();
+    }
+
+    /// As [`Content::write`]; here they are written in any case.
+    pub(crate) fn try_write<S: Store>(
+        &mut self,
+        volume: &Volume<S>,
+        first: u64,
+        count: u64,
+        life: u64,
+    ) -> Outcome {
         let bytes = &mut self.0[Self::range(first, count)];
         let mut random = (first + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ life;
         for byte in bytes.iter_mut() {
             random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
             *byte = (random >> 56) as u8;
         }
-        volume.write(first * BLOCK as u64, bytes).unwrap();
+        volume.write(first * BLOCK as u64, bytes)
+    }
+
+    /// Zeros, here alone.
+    pub(crate) fn forget(&mut self, first: u64, count: u64) {
+        self.0[Self::range(first, count)].fill(0);
+    }
+
+    /// Whether blocks have this byte throughout.
+    pub(crate) fn is_filled(&self, first: u64, count: u64, byte: u8) -> bool {
+        self.0[Self::range(first, count)].iter().all(|held| *held == byte)
     }
 
     pub(crate) fn discard<S: Store>(&mut self, volume: &Volume<S>, first: u64, count: u64) {
-        self.0[Self::range(first, count)].fill(0);
+        self.forget(first, count);
         volume
             .discard(first * BLOCK as u64, count * BLOCK as u64)
             .unwrap();
