@@ -57,7 +57,8 @@ impl<S: Store> Volume<S> {
                 let log = self.lock();
                 (log.has_idle(), log.cleaning_pays(), log.used())
             };
-            if !idle && !(pays && self.clean_some()?) {
+            let makes_room = idle || (pays && self.clean_some()?);
+            if !makes_room {
                 break;
             }
             match self.checkpoint(false) {
