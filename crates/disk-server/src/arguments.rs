@@ -46,6 +46,9 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:\n  cofferdam-disk info /srv/vault\n  \
         cofferdam-disk info /srv/vault --key-file /root/vault.key --json")]
     Info(Info),
+    /// Serve what a supervisor sends; not for people
+    #[command(hide = true)]
+    Work,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,8 @@
 //! | [`Disk`] | what is shown: blocks of 4096 bytes |
 //! | [`Exporter`] | how it is shown; [`FuseLoop`] is the one there is: a FUSE file that a loop device lies on |
 //! | [`Attached`] | a device that is there, and how to end it |
+//! | [`Connection`] | the kernel's side: what outlives a process that serves |
+//! | [`Serving`] | the serving side: a thread for each channel |
 //! | `answer` | one request of the kernel's → one call of the disk |
 //! | `worker` | a thread that receives and answers |
 //!
@@ -12,14 +14,18 @@
 
 mod answer;
 mod attached;
+mod connection;
 mod fuse_loop;
+mod serving;
 mod worker;
 
 pub use attached::Attached;
 pub use cofferdam_linux::aligned::AlignedBuffer;
 pub use cofferdam_linux::fuse::Abort;
-pub use fuse_loop::{FuseLoop, READ_AHEAD};
+pub use connection::{Connection, READ_AHEAD};
+pub use fuse_loop::FuseLoop;
 pub use rustix::io::Errno;
+pub use serving::Serving;
 
 use std::io;
 use std::sync::Arc;

@@ -6,7 +6,9 @@
 //! | `arguments` | the command line |
 //! | `verb` | what each verb does: `create`, `serve`, `check`, `info` |
 //! | `sealed` | a sealed volume as a [`exporter::Disk`] |
-//! | `opened` | store, key and witness → an open volume, and back |
+//! | `minder` | looks after the worker, and has another follow it |
+//! | `worker`, `wire` | the worker as a process, and what the two say to each other |
+//! | `opened` | a store's claim; a volume that is open in this very process |
 //! | `key_file`, `witness_file` | what lies outside of the store |
 //! | `filesystem` | ext4 on the device: made once, mounted, unmounted |
 //! | `signals` | waiting for the end |
@@ -18,12 +20,15 @@ mod arguments;
 pub mod exporter;
 mod filesystem;
 mod key_file;
+mod minder;
 mod opened;
 mod problem;
 mod sealed;
 mod signals;
 mod verb;
+mod wire;
 mod witness_file;
+mod worker;
 
 use clap::Parser;
 use cofferdam_model::ErrorKind;

@@ -1,15 +1,8 @@
-//! Store, key and witness → an open volume with its keeper, and back.
+//! A store's claim, and a volume that is open in this very process, with its keeper.
 
-use crate::{
-    problem::{doing, of_fault},
-    witness_file::WitnessFile,
-};
-use cofferdam_disk::{
-    Access, Directory, Volume,
-    volume::{Keeper, Options},
-};
+use crate::problem::{doing, of_fault};
+use cofferdam_disk::{Access, Claim, Directory, Volume, volume::Keeper};
 use cofferdam_model::{Problem, Result};
-use cofferdam_vault::VolumeKey;
 use std::{path::Path, sync::Arc};
 
 /// A volume that is open.
@@ -17,21 +10,20 @@ use std::{path::Path, sync::Arc};
 pub(crate) struct Opened {
     pub(crate) volume: Arc<Volume<Directory>>,
     keeper: Keeper<Directory>,
-    witness: Option<Arc<WitnessFile>>,
 }
 
-/// Opens the store at a path.
+/// Claims the store at a path for writing.
 ///
 /// # Errors
 /// `missing`, `busy`, `unavailable`.
-pub(crate) fn store(path: &Path, access: Access) -> Result<Directory> {
-    Directory::open(path, access).map_err(|error| explain(path, error))
+pub(crate) fn claim(path: &Path) -> Result<Claim> {
+    Claim::to_write(path).map_err(|error| explain(path, error))
 }
 
 /// Opens the store at a path to read it.
 ///
 /// # Errors
-/// As [`store`].
+/// As [`claim`].
 pub(crate) fn store_to_read(path: &Path) -> Result<Directory> {
     Directory::open_to_read(path, Access::Buffered).map_err(|error| explain(path, error))
 }
@@ -48,42 +40,15 @@ fn explain(path: &Path, error: std::io::Error) -> Problem {
 }
 
 impl Opened {
-    /// Opens the volume on a store.
-    ///
-    /// # Errors
-    /// What the engine says; `corrupt` for an unreadable witness.
-    pub(crate) fn open(store: Directory, key: VolumeKey, witness: Option<WitnessFile>) -> Result<Self> {
-        let remembered = witness.as_ref().map(WitnessFile::read).transpose()?.flatten();
-        let options = Options {
-            witness: remembered,
-            ..Options::default()
-        };
-        let volume = Volume::open(store, key, &options).map_err(of_fault)?;
-        Self::keep(volume, witness)
-    }
-
     /// Has a volume kept.
     ///
     /// # Errors
     /// Where no thread can be started.
-    pub(crate) fn keep(volume: Volume<Directory>, witness: Option<WitnessFile>) -> Result<Self> {
+    pub(crate) fn keep(volume: Volume<Directory>) -> Result<Self> {
         let volume = Arc::new(volume);
-        let witness = witness.map(Arc::new);
-        let remember: cofferdam_disk::volume::Remember = match witness.clone() {
-            None => Box::new(|_| {}),
-            Some(file) => Box::new(move |witness| {
-                if let Err(error) = file.write(&witness) {
-                    eprintln!("cofferdam-disk: the witness cannot be written: {error}");
-                }
-            }),
-        };
-        let keeper =
-            Keeper::start(Arc::clone(&volume), remember).map_err(doing("starting the volume's keeper"))?;
-        Ok(Opened {
-            volume,
-            keeper,
-            witness,
-        })
+        let keeper = Keeper::start(Arc::clone(&volume), Box::new(|_| {}))
+            .map_err(doing("starting the volume's keeper"))?;
+        Ok(Opened { volume, keeper })
     }
 
     /// Closes the volume in peace.
@@ -92,10 +57,7 @@ impl Opened {
     /// What the engine says: then the next opening replays what was flushed.
     pub(crate) fn close(self) -> Result<()> {
         self.keeper.stop();
-        let witness = self.volume.close().map_err(of_fault)?;
-        if let Some(file) = &self.witness {
-            file.write(&witness).map_err(doing("writing the witness"))?;
-        }
+        self.volume.close().map_err(of_fault)?;
         Ok(())
     }
 }

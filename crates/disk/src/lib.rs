@@ -26,6 +26,6 @@ pub use fault::{Fault, Outcome};
 pub use format::Witness;
 pub use geometry::{BLOCK, Geometry};
 pub use log::Memory;
-pub use log::buffer::Buffer;
-pub use store::{Access, Directory, Store};
+pub use log::buffer::{Arena, Rescue};
+pub use store::{Access, Claim, Directory, Store};
 pub use volume::Volume;

@@ -1,9 +1,10 @@
 //! A volume on a real directory: what was written is read, also after closing, after a crash, and while cleaning.
 
 use cofferdam_disk::{
-    Access, BLOCK, Buffer, Directory, Fault, Geometry, Volume,
+    Access, BLOCK, Directory, Fault, Geometry, Volume,
     volume::{Options, check::check, memory_for},
 };
+use cofferdam_linux::aligned::AlignedBuffer;
 use cofferdam_vault::VolumeKey;
 use std::path::Path;
 
@@ -17,9 +18,9 @@ fn geometry(blocks: u64) -> Geometry {
 
 fn read(volume: &Volume<Directory>, block: u64, count: usize) -> Vec<u8> {
     let length = count * BLOCK;
-    let mut memory = Buffer::with_capacity(memory_for(length));
+    let mut memory = AlignedBuffer::new(memory_for(length));
     volume
-        .read(block * BLOCK as u64, length, memory.bytes_mut())
+        .read(block * BLOCK as u64, length, &mut memory)
         .unwrap()
         .to_vec()
 }
@@ -115,4 +116,58 @@ fn overwriting_for_long_stays_within_the_space_allowed() {
         let held = read(&volume, block, 1) == pattern(block, lives[block as usize]);
         assert!(held, "block {block}");
     }
+}
+
+#[test]
+fn a_successor_finds_what_was_acknowledged_and_not_written() {
+    use cofferdam_disk::{Arena, Rescue, volume::Succession};
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = scratch.path().join("v");
+    let store = Directory::create(&path, Access::Direct).unwrap();
+    Volume::create(store, key(), geometry(4096), &Options::default())
+        .unwrap()
+        .close()
+        .unwrap();
+    let live = |rescue: Option<Rescue>, work: &dyn Fn(&Volume<Directory>)| {
+        let (file, arena) = Arena::new(4).unwrap();
+        let store = Directory::open(&path, Access::Direct).unwrap();
+        let succession = Succession {
+            arena: Some(arena),
+            rescue,
+        };
+        let volume = Volume::succeed(store, key(), &Options::default(), succession).unwrap();
+        work(&volume);
+        drop(volume); // as kill -9 does: no flush, no close
+        Rescue::new(file)
+    };
+    let write = |life: u64| {
+        move |volume: &Volume<Directory>| {
+            for block in 0..300 {
+                volume.write(block * BLOCK as u64, &pattern(block, life)).unwrap();
+            }
+            volume.discard(0, 7 * BLOCK as u64).unwrap();
+        }
+    };
+    let holds = |life: u64| {
+        move |volume: &Volume<Directory>| {
+            for block in 0..300 {
+                let expected = if block < 7 {
+                    vec![0; BLOCK]
+                } else {
+                    pattern(block, life)
+                };
+                assert!(read(volume, block, 1) == expected, "life {life}, block {block}");
+            }
+        }
+    };
+    let rescue = live(None, &write(1));
+    let rescue = live(Some(rescue), &|volume| {
+        holds(1)(volume);
+        write(2)(volume);
+    });
+    let rescue = live(Some(rescue), &holds(2));
+    drop(rescue);
+    // Without what was left, the last writes of a life are gone: the test can fail.
+    live(None, &write(3));
+    live(None, &|volume| assert!(read(volume, 299, 1) == pattern(299, 2)));
 }

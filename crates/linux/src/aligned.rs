@@ -37,6 +37,20 @@ impl AlignedBuffer {
         }
     }
 
+    /// The same, every page of it there from now on and never swapped out (mlock(2)).
+    ///
+    /// What is read from `/dev/fuse` into other memory can be lost: where the process is killed while the kernel waits for
+    /// a page, the request fails.
+    ///
+    /// # Errors
+    /// As mlock(2): `ENOMEM` and `EPERM` at the limit on locked memory (`RLIMIT_MEMLOCK`).
+    pub fn locked(capacity: usize) -> std::io::Result<Self> {
+        let buffer = Self::new(capacity);
+        // SAFETY: the range is the buffer's own; locking changes none of its bytes. It ends with the memory.
+        unsafe { rustix::mm::mlock(buffer.start.as_ptr().cast(), buffer.capacity()) }?;
+        Ok(buffer)
+    }
+
     /// How many bytes there are.
     #[must_use]
     pub fn capacity(&self) -> usize {

@@ -16,4 +16,5 @@ pub mod peer;
 pub mod process;
 #[cfg(feature = "tokio")]
 pub mod readiness;
+pub mod shared_memory;
 pub mod user_namespace;

@@ -6,15 +6,18 @@
 //! whole process out of core dumps and away from debuggers.
 //!
 //! What this does not do: hide anything from root, from the kernel or from hibernation (encrypt the swap
-//! that the machine hibernates to); and what processor registers still hold is not ours to clear.
+//! that the machine hibernates to). And a signal that a thread handles in the middle of using a key saves
+//! its registers on its stack: threads that use keys should block signals.
 //!
 //! **Forks.** A child does not inherit these pages (`MADV_DONTFORK`): whoever touches a secret there is
 //! killed, which is better than a page of zeros that would silently pass for a key. So fork workers before
 //! secrets exist; afterwards fork only to exec.
 
 mod pool;
+mod registers;
 mod stack;
 
+pub use registers::clear_registers;
 pub use stack::scrubbed;
 
 use pool::Slot;

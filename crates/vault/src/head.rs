@@ -10,10 +10,10 @@ use std::io;
 pub struct HeadKey(Locked<hmac::Key>);
 
 impl HeadKey {
-    /// The key that `fill` writes into zeroed bytes.
-    pub(crate) fn derive(fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
+    /// The key of `N` bytes (the format's has 32) that `fill` writes into zeroed ones.
+    pub(crate) fn derive<const N: usize>(fill: impl FnOnce(&mut [u8; N])) -> io::Result<Self> {
         let key = Locked::make(|| {
-            let mut raw = [0; 32];
+            let mut raw = [0; N];
             fill(&mut raw);
             Ok(hmac::Key::new(hmac::HMAC_SHA256, &raw))
         })?;

@@ -15,6 +15,8 @@
 mod derive;
 mod head;
 mod nonce;
+#[cfg(test)]
+mod published;
 mod segment;
 mod suite;
 mod volume;

@@ -37,6 +37,7 @@ impl VolumeKey {
             VolumeKey(key)
         });
         memory::wipe(bytes);
+        memory::clear_registers();
         key
     }
 
@@ -47,7 +48,9 @@ impl VolumeKey {
     /// `InvalidData` where there are fewer or more than 32 bytes; no memory could be locked; as reading.
     pub fn read(mut source: impl Read) -> io::Result<Self> {
         let mut key = Locked::<[u8; 32]>::zeroed()?;
-        source.read_exact(&mut *key).map_err(|error| match error.kind() {
+        let filled = source.read_exact(&mut *key);
+        memory::clear_registers();
+        filled.map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => not_a_key(),
             _ => error,
         })?;
@@ -71,7 +74,9 @@ impl VolumeKey {
     /// # Errors
     /// As writing.
     pub fn write(&self, mut sink: impl Write) -> io::Result<()> {
-        sink.write_all(&*self.0)
+        let written = sink.write_all(&*self.0);
+        memory::clear_registers();
+        written
     }
 
     /// What every stored, wrapped copy of this key carries beside it, in the clear, to be compared after
@@ -122,7 +127,7 @@ impl VolumeKey {
     /// # Errors
     /// No memory could be locked.
     pub fn head(&self, volume: &[u8; 16]) -> io::Result<HeadKey> {
-        HeadKey::derive(|key| hkdf(&*self.0, volume, &[b"cofferdam head v1"], key))
+        HeadKey::derive::<32>(|key| hkdf(&*self.0, volume, &[b"cofferdam head v1"], key))
     }
 }
 

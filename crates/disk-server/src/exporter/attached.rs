@@ -1,12 +1,10 @@
 //! A device that is there, and how to end it.
 
-use super::worker::Worker;
-use super::{Abort, ExportError};
+use super::{Abort, ExportError, Serving};
 use cofferdam_linux::loop_device::LoopDevice;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often, and how long in between, a device is asked to let go that somebody just looks into (udev, blkid).
@@ -45,13 +43,13 @@ impl Attached {
     /// # Errors
     /// As dup(2).
     pub fn abort_handle(&self) -> io::Result<Abort> {
-        self.serving.abort.try_clone()
+        self.serving.abort_handle()
     }
 
     /// Hangs up (`POLLHUP`, poll(2)) when nothing serves the disk any more: after an abort, or where a thread failed.
     #[must_use]
     pub fn ended(&self) -> BorrowedFd<'_> {
-        self.serving.ended.as_fd()
+        self.serving.ended()
     }
 
     /// Takes the device away and waits for what serves it. Does not flush: unmounting does. A device that is still in use
@@ -77,51 +75,5 @@ impl Attached {
         self.serving
             .join()
             .map_err(ExportError::when("serving the disk", remedy))
-    }
-}
-
-/// The threads behind a device. They end with this value, but for one that hangs in the disk.
-#[derive(Debug)]
-pub(super) struct Serving {
-    abort: Abort,
-    ended: OwnedFd,
-    threads: Vec<JoinHandle<io::Result<()>>>,
-}
-
-impl Serving {
-    /// None yet. `ended` hangs up with the last of them.
-    pub(super) fn new(abort: Abort, ended: OwnedFd) -> Self {
-        Serving {
-            abort,
-            ended,
-            threads: Vec::new(),
-        }
-    }
-
-    /// Starts one more.
-    pub(super) fn start(&mut self, worker: Worker) -> io::Result<()> {
-        let builder = std::thread::Builder::new().name(format!("disk-{}", self.threads.len()));
-        self.threads.push(builder.spawn(move || worker.run())?);
-        Ok(())
-    }
-
-    /// Ends the connection and waits for the threads.
-    fn join(&mut self) -> io::Result<()> {
-        self.abort.abort()?;
-        let mut result = Ok(());
-        for thread in self.threads.drain(..) {
-            let ended = thread
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
-            result = result.and(ended);
-        }
-        result
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // Nothing is left to be done where this fails: the connection ends with the process at the latest.
-        drop(self.abort.abort());
     }
 }

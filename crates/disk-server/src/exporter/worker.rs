@@ -6,7 +6,8 @@ use cofferdam_linux::aligned::ALIGNMENT;
 use cofferdam_linux::fuse::{Abort, Channel, Received, Request, WRITE_HEADER_LENGTH};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Where requests are read to, so that a WRITE's data begins at a page boundary.
 const REQUEST_AT: usize = ALIGNMENT - WRITE_HEADER_LENGTH;
@@ -23,6 +24,23 @@ pub(super) struct Worker {
     )]
     pub(super) alive: Arc<OwnedFd>,
     pub(super) memory: Memory,
+    pub(super) busy: Arc<Busy>,
+}
+
+/// Since when a thread has been waiting for the disk.
+#[derive(Debug, Default)]
+pub(super) struct Busy(Mutex<Option<Instant>>);
+
+impl Busy {
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    /// For how long; zero where it does not wait.
+    pub(super) fn since(&self) -> Duration {
+        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed()).unwrap_or_default()
+    }
 }
 
 /// A thread's buffers.
@@ -32,11 +50,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new() -> Self {
-        Memory {
-            requests: AlignedBuffer::new(ALIGNMENT + TRANSFER_MAX),
-            answers: AlignedBuffer::new(READ_ROOM),
-        }
+    /// Locked: a kill while the kernel waits for a page of it would fail a request that a successor could answer.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Memory {
+            requests: AlignedBuffer::locked(ALIGNMENT + TRANSFER_MAX)?,
+            answers: AlignedBuffer::locked(READ_ROOM)?,
+        })
     }
 }
 
@@ -48,7 +67,7 @@ impl Worker {
     pub(super) fn run(mut self) -> io::Result<()> {
         let guard = EndTogether(&self.abort);
         loop {
-            match serve_one(&self.channel, self.disk.as_ref(), &mut self.memory)? {
+            match serve_one(&self.channel, self.disk.as_ref(), &mut self.memory, &self.busy)? {
                 Received::End => break,
                 Received::Request(_) | Received::Nothing => {}
             }
@@ -69,7 +88,7 @@ impl Drop for EndTogether<'_> {
 }
 
 /// Receives one request and answers it.
-pub(super) fn serve_one(channel: &Channel, disk: &dyn Disk, memory: &mut Memory) -> io::Result<Received> {
+fn serve_one(channel: &Channel, disk: &dyn Disk, memory: &mut Memory, busy: &Busy) -> io::Result<Received> {
     let room = memory.requests.get_mut(REQUEST_AT..).unwrap_or_default();
     let received = channel.receive(room)?;
     let Received::Request(length) = received else {
@@ -77,7 +96,7 @@ pub(super) fn serve_one(channel: &Channel, disk: &dyn Disk, memory: &mut Memory)
     };
     let bytes = room.get(..length).unwrap_or_default();
     match Request::parse(bytes) {
-        Ok(request) => match answer(disk, request, &mut memory.answers) {
+        Ok(request) => match timed(busy, || answer(disk, request, &mut memory.answers)) {
             Ok(Answer::None) => {}
             Ok(Answer::Body(body)) => channel.answer(request.unique, body.as_bytes())?,
             Ok(Answer::Bytes(bytes)) => channel.answer(request.unique, bytes)?,
@@ -89,4 +108,12 @@ pub(super) fn serve_one(channel: &Channel, disk: &dyn Disk, memory: &mut Memory)
         },
     }
     Ok(received)
+}
+
+/// Does something, and lets others see for how long.
+fn timed<T>(busy: &Busy, work: impl FnOnce() -> T) -> T {
+    busy.set(Some(Instant::now()));
+    let done = work();
+    busy.set(None);
+    done
 }

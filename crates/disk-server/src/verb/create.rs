@@ -34,7 +34,7 @@ pub(crate) fn run(create: &Create, json: bool) -> Result<ExitCode> {
     let geometry = Geometry::for_size(bytes / BLOCK as u64, store.alignment())
         .ok_or_else(|| Problem::invalid("the disk would be too large").remedy("choose at most 4P"))?;
     let volume = Volume::create(store, key, geometry, &Options::default()).map_err(of_fault)?;
-    let opened = Opened::keep(volume, None)?;
+    let opened = Opened::keep(volume)?;
     if !create.no_filesystem {
         with_filesystem(&opened)
             .map_err(|problem| problem.context(format_args!("{shown} is unfinished, remove it")))?;

@@ -4,6 +4,9 @@ mod check;
 mod create;
 mod info;
 mod serve;
+mod work;
+
+pub(crate) use work::PATIENCE;
 
 use crate::arguments::{Line, Verb};
 use cofferdam_model::Result;
@@ -16,5 +19,6 @@ pub(crate) fn run(line: Line) -> Result<ExitCode> {
         Verb::Serve(serve) => serve::run(serve, line.json),
         Verb::Check(check) => check::run(check, line.json),
         Verb::Info(info) => info::run(info, line.json),
+        Verb::Work => work::run(),
     }
 }

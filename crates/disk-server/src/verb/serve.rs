@@ -1,85 +1,110 @@
 //! `serve`: shows a sealed disk to the kernel until somebody says that it is enough.
+//!
+//! This process is the supervisor: it mounts, and has the loop device; the worker that it starts has the store open.
 
 use crate::{
-    arguments::Serve,
-    exporter::{Attached, Exporter, FuseLoop},
+    arguments::{Access, Serve},
+    exporter::Connection,
     filesystem, key_file,
-    opened::{self, Opened},
-    problem::of_export,
-    sealed::Sealed,
+    minder::Minder,
+    opened,
+    problem::{doing, of_export},
     signals::{Came, Signals},
     witness_file::WitnessFile,
+    worker::Setting,
 };
+use cofferdam_linux::{loop_device::LoopDevice, memory};
 use cofferdam_model::{Problem, Result};
-use std::{io::Write, path::Path, process::ExitCode, sync::Arc};
+use std::{io::Write, path::Path, process::ExitCode, sync::Arc, thread, time::Duration};
+
+/// How many threads serve: measured, see `docs/decisions`.
+const THREADS: usize = 4;
+
+/// How often, and how long in between, a device is asked to let go that somebody just looks into (udev, blkid).
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Does it.
 ///
 /// # Errors
 /// What keeps the disk from being opened, shown, mounted, or closed.
 pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
+    memory::undumpable().map_err(doing("keeping this process's memory out of dumps"))?;
     let mut signals = Signals::catch()?;
-    let key = key_file::read(&serve.key.key_file)?;
+    let setting = Setting {
+        key: key_file::read(&serve.key.key_file)?,
+        claim: opened::claim(&serve.store)?,
+        direct: serve.access.access == Access::Direct,
+    };
     let witness = serve
         .witness
         .witness
         .as_deref()
         .map(WitnessFile::at)
         .transpose()?;
-    let store = opened::store(&serve.store, serve.access.access.into())?;
-    let opened = Opened::open(store, key, witness)?;
-    let disk = Arc::new(Sealed(Arc::clone(&opened.volume)));
-    let mut attached = FuseLoop::default().attach(disk).map_err(of_export)?;
+    let connection = Arc::new(Connection::new(THREADS).map_err(of_export)?);
+    let minder = Minder::start(setting, Arc::clone(&connection), witness)?;
     let mount = serve.mount.as_deref();
-    if let Some(at) = mount
-        && let Err(problem) = filesystem::mount(attached.device(), at)
-    {
-        attached.detach().map_err(of_export)?;
-        opened.close()?;
-        return Err(problem);
+    match show(&connection, mount, json) {
+        Ok(device) => {
+            until_enough(&mut signals, &minder, mount)?;
+            detach(device)?;
+            minder.close()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problem) => {
+            minder.close()?;
+            Err(problem)
+        }
     }
-    announce(&attached, mount, json);
-    until_enough(&mut signals, &attached, &opened, mount)?;
-    attached.detach().map_err(of_export)?;
-    opened.close()?;
-    Ok(ExitCode::SUCCESS)
 }
 
-/// One line that says: ready.
-fn announce(attached: &Attached, mount: Option<&Path>, json: bool) {
-    let device = attached.device();
+/// Makes the device, mounts it, and says so in one line.
+fn show(connection: &Connection, mount: Option<&Path>, json: bool) -> Result<LoopDevice> {
+    let device = connection.export().map_err(of_export)?;
+    if let Some(at) = mount
+        && let Err(problem) = filesystem::mount(device.path(), at)
+    {
+        detach(device)?;
+        return Err(problem);
+    }
+    let path = device.path().display();
     let line = match (json, mount) {
-        (true, _) => serde_json::json!({ "device": device, "mount": mount }).to_string(),
-        (false, Some(at)) => format!("{} is mounted at {}", device.display(), at.display()),
-        (false, None) => format!("{} is ready", device.display()),
+        (true, _) => serde_json::json!({ "device": device.path(), "mount": mount }).to_string(),
+        (false, Some(at)) => format!("{path} is mounted at {}", at.display()),
+        (false, None) => format!("{path} is ready"),
     };
     let mut out = std::io::stdout();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         eprintln!("cofferdam-disk: ready, but nobody reads it");
     }
+    Ok(device)
 }
 
 /// Waits for a signal, and until nothing uses the mount any more.
-fn until_enough(
-    signals: &mut Signals,
-    attached: &Attached,
-    opened: &Opened,
-    mount: Option<&Path>,
-) -> Result<()> {
+fn until_enough(signals: &mut Signals, minder: &Minder, mount: Option<&Path>) -> Result<()> {
     loop {
-        let came = signals.wait(attached.ended())?;
-        for fault in opened.volume.take_damage() {
-            eprintln!("cofferdam-disk: {fault}");
-        }
-        if came == Came::End {
-            return Err(
-                Problem::unavailable("the disk's connection to the kernel has ended")
-                    .remedy("unmount what is mounted on it, and serve the disk again"),
-            );
+        if signals.wait(minder.ended())? == Came::End {
+            // The mount stays: a workload must not find a plain directory in its place.
+            return Err(Problem::unavailable("the disk is no longer served")
+                .remedy("unmount what is mounted on it, and serve it again"));
         }
         match mount.map_or(Ok(()), filesystem::unmount) {
             Ok(()) => return Ok(()),
             Err(problem) => eprintln!("cofferdam-disk: {problem}"),
         }
     }
+}
+
+fn detach(mut device: LoopDevice) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        match device.detach() {
+            Ok(()) => return Ok(()),
+            Err((again, _)) => device = again,
+        }
+        thread::sleep(PAUSE);
+    }
+    let shown = device.path().display().to_string();
+    Err(Problem::busy(format!("{shown} is still in use"))
+        .remedy("close whatever has it open (fuser shows it); it is detached then"))
 }

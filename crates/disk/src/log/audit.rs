@@ -39,7 +39,7 @@ impl Log {
 
     fn audit_memory(&self) -> Result<(), String> {
         let held = self.pending.iter().filter(|record| record.is_held()).count();
-        let buffers = self.pool.free() + held + usize::from(self.open.is_some());
+        let buffers = self.pool.free() + held + usize::from(self.batch.is_some());
         if buffers != self.pool.total() {
             return Err(format!("{buffers} buffers of {}", self.pool.total()));
         }

@@ -218,10 +218,9 @@ impl Log {
             Err(blocked) => return Ok(Err(blocked)),
         };
         if payload.first.is_none()
-            && let Some(record) = &self.open
-            && let Some(segment) = self.segments.get(record.slot)
+            && let Some(batch) = &self.batch
         {
-            payload.first = Some((segment.name, record.offset, self.next_lsn));
+            payload.first = Some((batch.name(), batch.end(), self.next_lsn));
             self.watched = Some((self.next_lsn, None));
         }
         payload.next += run.count as u64;

@@ -4,7 +4,7 @@ use super::{Action, Haste, Log, Purpose, buffer::Buffer, checkpoint::Checkpointi
 use crate::{
     fault::{Fault, Outcome},
     format::{head::Mark, segment_header::SegmentHeader},
-    geometry::{CELL, Lsn, RECORD_HEADER, SegmentName, Slot, TAG},
+    geometry::{CELL, Lsn, RECORD_HEADER, SegmentName, Slot},
 };
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ enum Way {
     Written,
 }
 
-/// A closed record that is not on stable storage yet.
+/// A closed batch of records that is not on stable storage yet; `mark` is its last record.
 #[derive(Debug)]
 pub(crate) struct Pending {
     mark: Mark,
@@ -30,8 +30,7 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(super) fn new(
-        lsn: Lsn,
-        tag: [u8; TAG],
+        mark: Mark,
         slot: Slot,
         name: SegmentName,
         offset: u32,
@@ -39,7 +38,7 @@ impl Pending {
         buffer: Buffer,
     ) -> Self {
         Pending {
-            mark: Mark { lsn, tag },
+            mark,
             slot,
             name,
             offset,
@@ -78,7 +77,7 @@ impl Pending {
 impl Log {
     /// Has everything up to now brought to stable storage; answers the record that must be durable for that.
     pub(crate) fn request_flush(&mut self) -> Lsn {
-        self.close_record();
+        self.close_batch();
         let upto = self.last_closed();
         self.sync_wanted = self.sync_wanted.max(upto);
         upto
@@ -91,7 +90,7 @@ impl Log {
 
     /// Whether all that was taken is on stable storage.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.open.is_none() && self.pending.is_empty()
+        self.batch.is_none() && self.pending.is_empty()
     }
 
     /// Whether an action is under way.

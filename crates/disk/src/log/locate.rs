@@ -99,9 +99,7 @@ impl Log {
     /// The cell in memory, where it is not on the store yet.
     fn held(&self, place: Place) -> Option<&[u8]> {
         let (slot, offset) = (place.slot(), place.offset());
-        if let Some(record) = self.open.as_ref().filter(|record| record.slot == slot)
-            && let Some(cell) = record.cell(offset)
-        {
+        if let Some(cell) = self.batch.as_ref().and_then(|batch| batch.cell(slot, offset)) {
             return Some(cell);
         }
         self.pending

@@ -43,14 +43,14 @@ use crate::{
     },
     geometry::{BLOCK, Geometry, Lsn, Place, Slot, TAG},
 };
-use buffer::Pool;
+use buffer::{Arena, Pool};
 use checkpoint::Checkpointing;
 use cofferdam_vault::VolumeKey;
 use durable::Pending;
 use map::Map;
 use segments::{Segments, Stage};
 use std::{collections::VecDeque, sync::Arc};
-use tail::Record;
+use tail::{Batch, Record};
 
 /// How much memory a log may take.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +81,7 @@ pub(crate) struct Log {
     next_sequence: u64,
 
     tail: Option<(Slot, u32)>,
+    batch: Option<Batch>,
     open: Option<Record>,
     previous: [u8; TAG],
     next_lsn: Lsn,
@@ -122,7 +123,7 @@ pub(crate) struct Found {
 
 impl Log {
     /// A log that goes on where `found` ends, in segments of its own.
-    pub(crate) fn resume(key: Arc<VolumeKey>, found: Found, memory: Memory) -> Self {
+    pub(crate) fn resume(key: Arc<VolumeKey>, found: Found, memory: Memory, arena: Option<Arena>) -> Self {
         Log {
             map: found.map,
             segments: found.segments,
@@ -130,6 +131,7 @@ impl Log {
             head: found.head,
             next_sequence: found.next_sequence,
             tail: None,
+            batch: None,
             open: None,
             previous: found.last.tag,
             next_lsn: found.last.lsn.next(),
@@ -144,7 +146,7 @@ impl Log {
             durable: found.last,
             sync_wanted: found.last.lsn,
             syncing: false,
-            pool: Pool::new(memory.buffers),
+            pool: Pool::new(memory.buffers, arena),
             checkpointing: Checkpointing::Idle,
             since_checkpoint: 0,
             head_moving: false,

@@ -1,23 +1,38 @@
-//! The tail: the one open record, what is sealed into it, and how it gives way to the next.
+//! The tail: the one open record, the batch that it is in, and how they give way to the next.
 
 use super::{Blocked, Log, Purpose, buffer::Buffer, durable::Pending, segments::Stage};
 use crate::{
     fault::Outcome,
     format::{
         Sealer,
+        head::Mark,
         record::{Extent, Kind, MAX_EXTENTS, RecordHeader},
     },
-    geometry::{BLOCK, CELL, Lsn, Place, RECORD_HEADER, Slot},
+    geometry::{BLOCK, CELL, Lsn, Place, RECORD_BUFFER, RECORD_HEADER, SegmentName, Slot},
 };
 use std::sync::Arc;
 
-/// The open record.
+/// Room in cells below which a batch is closed and not added to.
+const WORTH: usize = 8;
+
+/// Records that will be appended at once: closed ones, and perhaps the open one behind them.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    slot: Slot,
+    name: SegmentName,
+    /// Where in the segment the batch begins.
+    start: u32,
+    /// Bytes of closed records.
+    closed: u32,
+    /// The last closed record.
+    last: Option<Mark>,
+    sealer: Arc<Sealer>,
+    buffer: Buffer,
+}
+
+/// The open record: the last one of the batch.
 #[derive(Debug)]
 pub(crate) struct Record {
-    pub(crate) slot: Slot,
-    pub(crate) offset: u32,
-    pub(crate) sealer: Arc<Sealer>,
-    pub(crate) buffer: Buffer,
     extents: Vec<Extent>,
     cells: usize,
     most: usize,
@@ -43,15 +58,6 @@ impl Record {
         self.cells >= self.most || self.extents.len() >= MAX_EXTENTS
     }
 
-    /// The cell at this offset of the segment, where it is in this record.
-    pub(crate) fn cell(&self, offset: u32) -> Option<&[u8]> {
-        let end = RECORD_HEADER + self.cells * CELL;
-        let start = offset.checked_sub(self.offset)? as usize;
-        (start + CELL <= end)
-            .then(|| self.buffer.bytes().get(start..start + CELL))
-            .flatten()
-    }
-
     fn note(&mut self, kind: Kind, first: u64, count: u16) {
         if let Some(last) = self.extents.last_mut()
             && last.kind == kind
@@ -62,6 +68,30 @@ impl Record {
             return;
         }
         self.extents.push(Extent { kind, first, count });
+    }
+}
+
+impl Batch {
+    /// The offset in the segment at which the open record begins, or the next one will.
+    pub(super) fn end(&self) -> u32 {
+        self.start + self.closed
+    }
+
+    /// The segment's name.
+    pub(super) fn name(&self) -> SegmentName {
+        self.name
+    }
+
+    /// The cell at this place, where it is in this batch.
+    pub(super) fn cell(&self, slot: Slot, offset: u32) -> Option<&[u8]> {
+        let start = offset.checked_sub(self.start).filter(|_| slot == self.slot)? as usize;
+        self.buffer.bytes().get(start..start + CELL)
+    }
+
+    /// How many cells a further record may have.
+    fn room(&self) -> usize {
+        let left = RECORD_BUFFER.saturating_sub(self.closed as usize);
+        left.saturating_sub(RECORD_HEADER) / CELL
     }
 }
 
@@ -77,13 +107,13 @@ impl Log {
         if let Err(blocked) = self.ensure_room(purpose)? {
             return Ok(Err(blocked));
         }
-        let Some(record) = &mut self.open else {
+        let (Some(batch), Some(record)) = (&mut self.batch, &mut self.open) else {
             return Ok(Err(Blocked::Segment));
         };
         let count = (data.len() / BLOCK).min(record.most - record.cells);
-        let start = RECORD_HEADER + record.cells * CELL;
-        let offset = record.offset + u32::try_from(start).unwrap_or(u32::MAX);
-        let cells = record.buffer.bytes_mut().get_mut(start..).unwrap_or_default();
+        let start = batch.closed as usize + RECORD_HEADER + record.cells * CELL;
+        let offset = batch.start + u32::try_from(start).unwrap_or(u32::MAX);
+        let cells = batch.buffer.bytes_mut().get_mut(start..).unwrap_or_default();
         let places = (offset..).step_by(CELL);
         for (((block, cell), place), number) in data
             .chunks_exact(BLOCK)
@@ -92,12 +122,12 @@ impl Log {
             .zip(first..)
             .take(count)
         {
-            record.sealer.seal_cell(place, kind.address(number), block, cell);
+            batch.sealer.seal_cell(place, kind.address(number), block, cell);
         }
         record.note(kind, first, u16::try_from(count).unwrap_or(u16::MAX));
         record.cells += count;
         Ok(Ok(Run {
-            slot: record.slot,
+            slot: batch.slot,
             offset,
             count,
         }))
@@ -125,30 +155,51 @@ impl Log {
         if self.open.is_some() {
             return Ok(Ok(()));
         }
+        if self.batch.as_ref().is_some_and(|batch| batch.room() < WORTH) {
+            self.close_batch();
+        }
         let geometry = self.geometry();
-        let room = self.tail.map_or(0, |(_, offset)| geometry.room_at(offset));
-        if room == 0
-            && let Err(blocked) = self.roll(purpose)
+        if self.tail.map_or(0, |(_, offset)| geometry.room_at(offset)) == 0 {
+            self.close_batch();
+            if let Err(blocked) = self.roll(purpose) {
+                return Ok(Err(blocked));
+            }
+        }
+        if self.batch.is_none()
+            && let Err(blocked) = self.open_batch()?
         {
             return Ok(Err(blocked));
         }
-        let Some((slot, offset)) = self.tail else {
+        let Some(batch) = &self.batch else {
+            return Ok(Err(Blocked::Buffers));
+        };
+        self.open = Some(Record {
+            extents: Vec::new(),
+            cells: 0,
+            most: geometry.room_at(batch.end()).min(batch.room()),
+        });
+        Ok(Ok(()))
+    }
+
+    fn open_batch(&mut self) -> Outcome<Result<(), Blocked>> {
+        let Some((slot, start)) = self.tail else {
             return Ok(Err(Blocked::Segment));
         };
         let sealer = self.segments.sealer(slot)?;
-        let Some(buffer) = self.pool.take() else {
+        let Some(mut buffer) = self.pool.take() else {
             return Ok(Err(Blocked::Buffers));
         };
         // The first record after a pause: somebody must see to it that it is flushed some day.
         self.upkeep |= self.pending.is_empty();
-        self.open = Some(Record {
+        buffer.label(sealer.name(), start);
+        self.batch = Some(Batch {
             slot,
-            offset,
+            name: sealer.name(),
+            start,
+            closed: 0,
+            last: None,
             sealer,
             buffer,
-            extents: Vec::new(),
-            cells: 0,
-            most: geometry.room_at(offset),
         });
         Ok(Ok(()))
     }
@@ -182,19 +233,22 @@ impl Log {
         Ok(())
     }
 
-    /// Closes the open record: from here on it never changes, and may be appended.
-    pub(super) fn close_record(&mut self) {
-        let Some(mut record) = self.open.take() else {
+    /// Closes the open record: from here on it never changes. Whatever is acknowledged lies in a closed record, so that
+    /// it is found again where this process ends and its memory stays.
+    pub(crate) fn close_record(&mut self) {
+        let geometry = self.geometry();
+        let (Some(record), Some(batch)) = (self.open.take(), &mut self.batch) else {
             return;
         };
         if record.extents.is_empty() {
-            self.pool.give_back(record.buffer);
             return;
         }
         let used = RECORD_HEADER + record.cells * CELL;
-        let length = self.geometry().aligned(u32::try_from(used).unwrap_or(u32::MAX));
-        let bytes = record.buffer.bytes_mut();
-        if let Some(rest) = bytes.get_mut(used..length as usize) {
+        let length = geometry.aligned(u32::try_from(used).unwrap_or(u32::MAX));
+        let start = batch.closed as usize;
+        let bytes = batch.buffer.bytes_mut();
+        let bytes = bytes.get_mut(start..start + length as usize).unwrap_or_default();
+        if let Some(rest) = bytes.get_mut(used..) {
             rest.fill(0);
         }
         let lsn = self.next_lsn;
@@ -203,31 +257,43 @@ impl Log {
             durable: self.durable.lsn,
             previous: self.previous,
             length,
-            extents: std::mem::take(&mut record.extents),
+            extents: record.extents,
         };
         // INVARIANT: each offset of a segment has one header in its life, so this nonce is used once.
-        let Some(tag) = header.seal(&record.sealer, record.offset, bytes) else {
+        let Some(tag) = header.seal(&batch.sealer, batch.start + batch.closed, bytes) else {
             return;
         };
-        self.note_record_of_checkpoint(lsn, tag);
+        batch.closed += length;
+        batch.last = Some(Mark { lsn, tag });
+        batch.buffer.hold(batch.closed);
+        let (slot, end) = (batch.slot, batch.end());
+        self.tail = Some((slot, end));
         self.previous = tag;
         self.next_lsn = lsn.next();
         self.since_checkpoint += u64::from(length);
-        let end = record.offset + length;
-        self.tail = Some((record.slot, end));
-        let Some(segment) = self.segments.get_mut(record.slot) else {
+        if let Some(segment) = self.segments.get_mut(slot) {
+            segment.used = end;
+        }
+        self.note_record_of_checkpoint(lsn, tag);
+    }
+
+    /// Closes the batch: it may be appended.
+    pub(super) fn close_batch(&mut self) {
+        self.close_record();
+        let Some(batch) = self.batch.take() else {
             return;
         };
-        segment.used = end;
-        self.pending.push_back(Pending::new(
-            lsn,
-            tag,
-            record.slot,
-            segment.name,
-            record.offset,
-            length,
-            record.buffer,
-        ));
+        match batch.last {
+            None => self.pool.give_back(batch.buffer),
+            Some(last) => self.pending.push_back(Pending::new(
+                last,
+                batch.slot,
+                batch.name,
+                batch.start,
+                batch.closed,
+                batch.buffer,
+            )),
+        }
     }
 
     /// The last record that is closed.

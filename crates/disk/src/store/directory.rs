@@ -4,11 +4,12 @@
 //! a flush to them needs no commit of the filesystem's journal below.
 
 use super::{
-    Store,
+    Claim, Store,
     handles::{Handle, Handles},
 };
 use crate::geometry::SegmentName;
-use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, FlockOperation, Mode, OFlags};
+use cofferdam_linux::aligned::AlignedBuffer;
+use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, Mode, OFlags};
 use std::{
     fs::File,
     io,
@@ -50,7 +51,7 @@ pub struct Directory {
     access: Access,
     unit: usize,
     /// Held for as long as the store is open.
-    _lock: File,
+    _lock: OwnedFd,
     handles: Handles,
     spares: Mutex<Vec<String>>,
     next_spare: AtomicU32,
@@ -65,7 +66,7 @@ struct Seen {
 }
 
 impl Directory {
-    /// Makes an empty store in a directory that is not there yet, or empty.
+    /// Makes an empty store in a directory that is not there yet, or empty, and opens it for oneself alone.
     ///
     /// # Errors
     /// `DirectoryNotEmpty` where there is something in it; as mkdir(2) and open(2).
@@ -93,7 +94,7 @@ impl Directory {
     /// # Errors
     /// `WouldBlock` where somebody else has it open; as open(2) and flock(2).
     pub fn open(path: &Path, access: Access) -> io::Result<Self> {
-        Self::open_with(path, access, FlockOperation::NonBlockingLockExclusive)
+        Self::on(Claim::to_write(path)?, access)
     }
 
     /// Opens a store that nobody has open for writing, to read it.
@@ -101,31 +102,31 @@ impl Directory {
     /// # Errors
     /// As for [`Directory::open`].
     pub fn open_to_read(path: &Path, access: Access) -> io::Result<Self> {
-        Self::open_with(path, access, FlockOperation::NonBlockingLockShared)
+        Self::on(Claim::to_read(path)?, access)
     }
 
-    fn open_with(path: &Path, access: Access, lock: FlockOperation) -> io::Result<Self> {
-        let root = open_directory(CWD, path)?;
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(&root, "lock", flags, Mode::empty())?);
-        rustix::fs::flock(&file, lock)?;
-        let segments = open_directory(root.as_fd(), "segments")?;
-        let spare = open_directory(root.as_fd(), "spare")?;
+    /// The store that was claimed.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn on(claim: Claim, access: Access) -> io::Result<Self> {
+        let segments = open_directory(claim.root.as_fd(), "segments")?;
+        let spare = open_directory(claim.root.as_fd(), "spare")?;
         let spares = names(spare.as_fd())?;
         let numbers = spares.iter().filter_map(|name| name.parse::<u32>().ok());
         let unit = match access {
-            Access::Direct => direct_unit(&root)?,
+            Access::Direct => direct_unit(&claim.root)?,
             Access::Buffered => 512,
         };
         Ok(Directory {
             unit,
             next_spare: AtomicU32::new(numbers.max().unwrap_or(0).wrapping_add(1)),
             spares: Mutex::new(spares),
-            root,
+            root: claim.root,
             segments,
             spare,
             access,
-            _lock: file,
+            _lock: claim.lock,
             handles: Handles::new(),
             head: Mutex::new(None),
         })
@@ -231,8 +232,8 @@ impl Store for Directory {
             Some(file) => (file, u32::MAX),
             None => (self.make_file(&file_name, bytes)?, 0),
         };
-        let mut memory = crate::log::buffer::Buffer::with_capacity(4096);
-        let page = memory.bytes_mut().get_mut(..header.len()).unwrap_or_default();
+        let mut memory = AlignedBuffer::new(4096);
+        let page = memory.get_mut(..header.len()).unwrap_or_default();
         page.copy_from_slice(header);
         file.write_all_at(page, 0)?;
         file.sync_data()?;
@@ -244,17 +245,8 @@ impl Store for Directory {
     fn append(&self, name: SegmentName, offset: u32, bytes: &[u8]) -> io::Result<()> {
         let handle = self.handle(name)?;
         let end = offset + u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let written = handle.written.load(Ordering::Relaxed);
-        if end > written {
-            let mut upto = end;
-            if bytes.len() <= SMALL {
-                let size = u32::try_from(handle.file.metadata()?.len()).unwrap_or(u32::MAX);
-                upto = (end + AHEAD).min(size).max(end);
-                let start = offset.max(written);
-                let zeros = crate::log::buffer::Buffer::with_capacity((upto - start) as usize);
-                handle.file.write_all_at(zeros.bytes(), u64::from(start))?;
-            }
-            handle.written.fetch_max(upto, Ordering::Relaxed);
+        if end > handle.written.load(Ordering::Acquire) {
+            prepare(&handle, offset, end)?;
         }
         handle.file.write_all_at(bytes, u64::from(offset))
     }
@@ -326,6 +318,28 @@ impl Store for Directory {
     }
 }
 
+/// Notes that a file is about to be written up to `end`; before a small write, writes zeros ahead of it.
+///
+/// INVARIANT: every append is noted here before it writes, so the zeros, which begin where the last noted one ends,
+/// meet no other append, and those that follow wait for them.
+fn prepare(handle: &Handle, offset: u32, end: u32) -> io::Result<()> {
+    let _turn = handle.growing.lock().unwrap_or_else(PoisonError::into_inner);
+    let written = handle.written.load(Ordering::Acquire);
+    if end <= written {
+        return Ok(());
+    }
+    let mut upto = end;
+    if (end - offset) as usize <= SMALL {
+        let size = u32::try_from(handle.file.metadata()?.len()).unwrap_or(u32::MAX);
+        upto = (end + AHEAD).min(size).max(end);
+        let start = offset.max(written);
+        let zeros = AlignedBuffer::new((upto - start) as usize);
+        handle.file.write_all_at(&zeros, u64::from(start))?;
+    }
+    handle.written.store(upto, Ordering::Release);
+    Ok(())
+}
+
 fn open_directory(at: impl AsFd, path: impl rustix::path::Arg) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(at, path, flags, Mode::empty())?)
@@ -357,8 +371,8 @@ fn direct_unit(root: &OwnedFd) -> io::Result<usize> {
     let Ok(probe) = reopen_direct(&File::from(probe)) else {
         return Ok(512);
     };
-    let memory = crate::log::buffer::Buffer::with_capacity(8192);
-    let sector = memory.bytes().get(..512).unwrap_or_default();
+    let memory = AlignedBuffer::new(8192);
+    let sector = memory.get(..512).unwrap_or_default();
     Ok(if probe.write_all_at(sector, 512).is_ok() {
         512
     } else {

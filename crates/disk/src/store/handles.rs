@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -17,6 +17,8 @@ pub(super) struct Handle {
     pub(super) file: File,
     /// Up to here the file's blocks have been written before, so that writing them again needs no journal.
     pub(super) written: AtomicU32,
+    /// Held by whoever moves that on.
+    pub(super) growing: Mutex<()>,
 }
 
 /// All that are open.
@@ -65,6 +67,7 @@ impl Handles {
         let handle = Arc::new(Handle {
             file,
             written: AtomicU32::new(written),
+            growing: Mutex::new(()),
         });
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(open.entry(name).or_insert(handle))

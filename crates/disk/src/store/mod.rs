@@ -1,9 +1,11 @@
 //! Where segments and the head lie. [`Store`] is what the engine needs of it; [`Directory`] is the one for a
 //! directory of a filesystem.
 
+mod claim;
 mod directory;
 mod handles;
 
+pub use claim::Claim;
 pub use directory::{Access, Directory};
 
 use crate::geometry::SegmentName;

@@ -4,9 +4,10 @@ use super::{Volume, read::memory_for};
 use crate::{
     format::{page::Page, record::Kind},
     geometry::BLOCK,
-    log::{Log, audit::Live, buffer::Buffer},
+    log::{Log, audit::Live},
     store::Store,
 };
+use cofferdam_linux::aligned::AlignedBuffer;
 
 impl<S: Store> Volume<S> {
     /// Recounts the live cells of every segment, the buffers and the pages of the map. Nothing else may be under way.
@@ -38,10 +39,10 @@ impl<S: Store> Volume<S> {
             log.locate_page(number, place).map_err(|fault| fault.to_string())?
         };
         let piece = piece.ok_or("a page that moves during an audit")?;
-        let mut memory = Buffer::with_capacity(memory_for(BLOCK));
-        let read = self.read_piece(&piece, Kind::Page, memory.bytes_mut());
+        let mut memory = AlignedBuffer::new(memory_for(BLOCK));
+        let read = self.read_piece(&piece, Kind::Page, &mut memory);
         self.unpin(std::slice::from_ref(&piece));
         read.map_err(|fault| format!("page {number}: {fault}"))?;
-        Ok(memory.bytes().get(..BLOCK).and_then(Page::from_bytes))
+        Ok(memory.get(..BLOCK).and_then(Page::from_bytes))
     }
 }

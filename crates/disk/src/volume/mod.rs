@@ -25,7 +25,7 @@ mod write;
 
 pub use check::{Check, Finding};
 pub use keeper::{Keeper, Remember};
-pub use open::{Identity, identify};
+pub use open::{Identity, Succession, identify};
 pub use read::memory_for;
 
 use crate::{

@@ -13,7 +13,12 @@ use crate::{
         head::{CheckpointAt, Head, Mark},
     },
     geometry::{Geometry, Lsn, SegmentName, TAG},
-    log::{Found, Log, map::Map, segments::Segments},
+    log::{
+        Found, Log,
+        buffer::{Arena, Rescue},
+        map::Map,
+        segments::Segments,
+    },
     store::Store,
 };
 use cofferdam_vault::{Suite, VolumeKey};
@@ -21,6 +26,15 @@ use std::sync::{
     Arc, Condvar, Mutex,
     atomic::{AtomicBool, AtomicU64},
 };
+
+/// What one process leaves to the next, so that the end of one is a pause and no more.
+#[derive(Debug, Default)]
+pub struct Succession {
+    /// Memory for records that outlives this process.
+    pub arena: Option<Arena>,
+    /// The arena of the process before, which has ended.
+    pub rescue: Option<Rescue>,
+}
 
 /// What a volume's head says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +131,7 @@ impl<S: Store> Volume<S> {
             last: nothing,
             next_sequence: 1,
         };
-        Self::begin(store, key, found, options)
+        Self::begin(store, key, found, options, None)
     }
 
     /// Opens a volume.
@@ -125,10 +139,21 @@ impl<S: Store> Volume<S> {
     /// # Errors
     /// [`Fault::Corrupt`], [`Fault::RolledBack`], [`Fault::WrongKey`], [`Fault::Store`], [`Fault::Full`].
     pub fn open(store: S, key: VolumeKey, options: &Options) -> Outcome<Self> {
+        Self::succeed(store, key, options, Succession::default())
+    }
+
+    /// Opens a volume whose last process may have left something in its memory, and leaves its own to a successor.
+    ///
+    /// # Errors
+    /// As for [`Volume::open`].
+    pub fn succeed(store: S, key: VolumeKey, options: &Options, succession: Succession) -> Outcome<Self> {
         let key = Arc::new(key);
         let before = read_head(&store)?;
         let old = Head::decode(&before, &key)?;
         check_witness(&old, options.witness.as_ref())?;
+        if let Some(rescue) = &succession.rescue {
+            write_what_was_left(&store, &old, rescue)?;
+        }
         let head = Head {
             epoch: old.epoch + 1,
             generation: old.generation + 1,
@@ -149,13 +174,19 @@ impl<S: Store> Volume<S> {
         }
         .run()?;
         discard_leftovers(&store, &found)?;
-        Self::begin(store, key, found, options)
+        Self::begin(store, key, found, options, succession.arena)
     }
 
     /// Begins an epoch with a checkpoint.
-    fn begin(store: S, key: Arc<VolumeKey>, found: Found, options: &Options) -> Outcome<Self> {
+    fn begin(
+        store: S,
+        key: Arc<VolumeKey>,
+        found: Found,
+        options: &Options,
+        arena: Option<Arena>,
+    ) -> Outcome<Self> {
         let geometry = found.head.geometry;
-        let log = Log::resume(key, found, options.memory);
+        let log = Log::resume(key, found, options.memory, arena);
         let volume = Volume {
             store,
             entropy: options.entropy,
@@ -212,6 +243,30 @@ fn check_witness(head: &Head, witness: Option<&Witness>) -> Outcome {
     let ends_early = head.clean && head.end.lsn < witness.mark.lsn;
     if head.epoch < witness.epoch || ends_early {
         return Err(Fault::rolled_back(head.end.lsn, witness.mark.lsn));
+    }
+    Ok(())
+}
+
+/// Writes the records that the last process had acknowledged and not written. What they are worth, recovery sees: to it
+/// they are bytes of the store like all others.
+fn write_what_was_left(store: &impl Store, head: &Head, rescue: &Rescue) -> Outcome {
+    let geometry = head.geometry;
+    let mut touched = std::collections::BTreeSet::new();
+    for left in rescue.left().map_err(Fault::store("read what was left"))? {
+        let fits = left.name.epoch == head.epoch
+            && (left.offset as usize).saturating_add(left.length) <= geometry.segment as usize
+            && left.offset.is_multiple_of(geometry.align)
+            && left.length.is_multiple_of(geometry.align as usize);
+        let bytes = left.buffer.bytes().get(..left.length).unwrap_or_default();
+        if fits {
+            store
+                .append(left.name, left.offset, bytes)
+                .map_err(Fault::store("write what was left"))?;
+            touched.insert(left.name);
+        }
+    }
+    for name in touched {
+        store.sync(name).map_err(Fault::store("sync"))?;
     }
     Ok(())
 }

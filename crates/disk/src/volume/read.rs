@@ -5,9 +5,10 @@ use crate::{
     fault::{Fault, Outcome},
     format::{Sealer, page::Page, record::Kind},
     geometry::{BLOCK, CELL, Place, SegmentName, TAG},
-    log::{Blocked, Piece, buffer::Buffer, segments::Segments},
+    log::{Blocked, Piece, segments::Segments},
     store::Store,
 };
+use cofferdam_linux::aligned::AlignedBuffer;
 use std::{io, sync::PoisonError};
 
 /// The memory that a read of `length` bytes needs, in bytes.
@@ -73,9 +74,9 @@ impl<S: Store> Volume<S> {
         let Some(piece) = self.lock().locate_page(number, at)? else {
             return Ok(());
         };
-        let mut memory = Buffer::with_capacity(memory_for(BLOCK));
-        let read = self.read_piece(&piece, Kind::Page, memory.bytes_mut());
-        let page = memory.bytes().get(..BLOCK).and_then(Page::from_bytes);
+        let mut memory = AlignedBuffer::new(memory_for(BLOCK));
+        let read = self.read_piece(&piece, Kind::Page, &mut memory);
+        let page = memory.get(..BLOCK).and_then(Page::from_bytes);
         if let Some(page) = page.filter(|_| read.is_ok()) {
             self.lock().admit(number, at, page);
         }
@@ -163,16 +164,16 @@ pub(super) fn read_page(
     at: Place,
 ) -> Outcome<Page> {
     let sealer = segments.sealer(at.slot())?;
-    let mut memory = Buffer::with_capacity(memory_for(BLOCK));
-    let skew = read_cells(store, sealer.name(), at.offset(), 1, memory.bytes_mut())?;
+    let mut memory = AlignedBuffer::new(memory_for(BLOCK));
+    let skew = read_cells(store, sealer.name(), at.offset(), 1, &mut memory)?;
     let cell = Cells {
         name: sealer.name(),
         sealer: &sealer,
         offset: at.offset(),
         count: 1,
     };
-    cell.open(Kind::Page.address(u64::from(number)), memory.bytes_mut(), skew)?;
-    let page = memory.bytes().get(..BLOCK).and_then(Page::from_bytes);
+    cell.open(Kind::Page.address(u64::from(number)), &mut memory, skew)?;
+    let page = memory.get(..BLOCK).and_then(Page::from_bytes);
     page.ok_or(Fault::Invalid("a page without its bytes"))
 }
 

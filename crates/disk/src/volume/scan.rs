@@ -9,9 +9,9 @@ use crate::{
         segment_header::{SEGMENT_HEADER, SegmentHeader},
     },
     geometry::{BLOCK, CELL, RECORD_HEADER, SegmentName, TAG},
-    log::buffer::Buffer,
     store::Store,
 };
+use cofferdam_linux::aligned::AlignedBuffer;
 use cofferdam_vault::VolumeKey;
 use std::{io, ops::Range};
 
@@ -25,13 +25,13 @@ pub(super) fn open_segment(
     name: SegmentName,
     volume: [u8; 16],
 ) -> Outcome<Option<(SegmentHeader, Sealer)>> {
-    let mut memory = Buffer::with_capacity(SEGMENT_HEADER + 8192);
-    let start = match store.read(name, 0, SEGMENT_HEADER, memory.bytes_mut()) {
+    let mut memory = AlignedBuffer::new(SEGMENT_HEADER + 8192);
+    let start = match store.read(name, 0, SEGMENT_HEADER, &mut memory) {
         Ok(start) => start,
         Err(error) if is_missing(&error) => return Ok(None),
         Err(error) => return Err(Fault::store("read")(error)),
     };
-    let bytes = memory.bytes().get(start..).unwrap_or_default();
+    let bytes = memory.get(start..).unwrap_or_default();
     let header = SegmentHeader::decode(bytes, key).map_err(Fault::memory)?;
     Ok(header.filter(|(header, _)| header.name == name && header.volume == volume))
 }
@@ -42,7 +42,7 @@ pub(super) struct Scan<'a, S> {
     name: SegmentName,
     sealer: &'a Sealer,
     end: u32,
-    memory: Buffer,
+    memory: AlignedBuffer,
     window: Range<u32>,
     start: usize,
 }
@@ -55,7 +55,7 @@ impl<'a, S: Store> Scan<'a, S> {
             name,
             sealer,
             end,
-            memory: Buffer::with_capacity(WINDOW + 8192),
+            memory: AlignedBuffer::new(WINDOW + 8192),
             window: 0..0,
             start: 0,
         }
@@ -85,14 +85,14 @@ impl<'a, S: Store> Scan<'a, S> {
             }
         }
         let from = self.start + (offset - self.window.start) as usize;
-        Ok(self.memory.bytes().get(from..from + length))
+        Ok(self.memory.get(from..from + length))
     }
 
     fn load(&mut self, offset: u32, length: u32) -> Outcome<bool> {
         self.window = 0..0;
         match self
             .store
-            .read(self.name, offset, length as usize, self.memory.bytes_mut())
+            .read(self.name, offset, length as usize, &mut self.memory)
         {
             Ok(start) => {
                 self.start = start;
@@ -115,15 +115,12 @@ impl<'a, S: Store> Scan<'a, S> {
         if count == 0 {
             return Ok(());
         }
-        let mut memory = Buffer::with_capacity(memory_for(count * BLOCK));
+        let mut memory = AlignedBuffer::new(memory_for(count * BLOCK));
         let first = offset + RECORD_HEADER as u32;
-        let skew = read_cells(self.store, self.name, first, count, memory.bytes_mut())?;
+        let skew = read_cells(self.store, self.name, first, count, &mut memory)?;
         for (index, (kind, number, place)) in header.places(offset).enumerate() {
             let start = skew + index * CELL;
-            let memory = memory
-                .bytes_mut()
-                .get_mut(start..start + CELL)
-                .unwrap_or_default();
+            let memory = memory.get_mut(start..start + CELL).unwrap_or_default();
             let cell = Cells {
                 name: self.name,
                 sealer: self.sealer,
@@ -138,15 +135,15 @@ impl<'a, S: Store> Scan<'a, S> {
 
     /// Reads and verifies one cell.
     pub(super) fn cell(&self, kind: Kind, number: u64, offset: u32) -> Outcome {
-        let mut memory = Buffer::with_capacity(memory_for(BLOCK));
-        let skew = read_cells(self.store, self.name, offset, 1, memory.bytes_mut())?;
+        let mut memory = AlignedBuffer::new(memory_for(BLOCK));
+        let skew = read_cells(self.store, self.name, offset, 1, &mut memory)?;
         let cell = Cells {
             name: self.name,
             sealer: self.sealer,
             offset,
             count: 1,
         };
-        cell.open(kind.address(number), memory.bytes_mut(), skew)?;
+        cell.open(kind.address(number), &mut memory, skew)?;
         Ok(())
     }
 }

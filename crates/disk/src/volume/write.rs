@@ -22,6 +22,9 @@ impl<S: Store> Volume<S> {
             let (taken, upkeep) = {
                 let mut log = self.lock();
                 let taken = log.write(first, rest)?;
+                if taken == Ok(rest.len() / BLOCK) {
+                    log.close_record();
+                }
                 (taken, log.take_upkeep_sign())
             };
             if upkeep {
@@ -52,6 +55,9 @@ impl<S: Store> Volume<S> {
                 Ok(done) => {
                     first += done;
                     count -= done.min(count);
+                    if count == 0 {
+                        self.lock().close_record();
+                    }
                 }
                 Err(blocked) => self.unblock(blocked)?,
             }

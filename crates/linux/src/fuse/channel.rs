@@ -9,6 +9,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 /// `FUSE_DEV_IOC_CLONE`: `_IOR(229, 0, uint32_t)`.
 const CLONE: libc::Ioctl = 0x8004_e500_u32 as libc::Ioctl;
 
+/// `FUSE_NOTIFY_RESEND`.
+const NOTIFY_RESEND: i32 = 7;
+
 /// One open `/dev/fuse`. An answer goes out through the channel that its request came in through.
 ///
 /// The connection ends when the last channel of it is closed: whoever waits for an answer gets `ENOTCONN` or `ECONNABORTED`.
@@ -84,6 +87,15 @@ impl Channel {
     /// As [`Self::answer`].
     pub fn refuse(&self, unique: u64, error: Errno) -> io::Result<()> {
         self.send(&header(unique, error.raw_os_error(), 0), &[])
+    }
+
+    /// Has the kernel ask again whatever was received and not answered (`FUSE_NOTIFY_RESEND`, Linux 6.9).
+    ///
+    /// # Errors
+    /// As write(2); `EINVAL` where the kernel cannot.
+    pub fn resend(&self) -> io::Result<()> {
+        // A notification is an answer to no request, with its code in the place of the error.
+        self.send(&header(0, -NOTIFY_RESEND, 0), &[])
     }
 
     fn send(&self, header: &[u8], body: &[u8]) -> io::Result<()> {

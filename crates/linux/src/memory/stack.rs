@@ -1,5 +1,6 @@
 //! Overwriting the stack below a frame, for work that cannot but put secrets there.
 
+use super::registers::clear_registers;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 
@@ -9,7 +10,8 @@ const DEPTH: usize = 32 * 1024;
 /// Room between the caller's frame and the work's, in bytes, so that what is overwritten begins above it.
 const MARGIN: usize = 256;
 
-/// Runs `work`, then overwrites the 32 KiB of stack below the caller, also where `work` panics.
+/// Runs `work`, then clears the vector registers and overwrites the 32 KiB of stack below the caller, also
+/// where `work` panics.
 ///
 /// What `work` returns and what it captures by value passes through the caller's own frame: let neither be
 /// a secret.
@@ -17,6 +19,7 @@ pub fn scrubbed<R>(work: impl FnOnce() -> R) -> R {
     struct Afterwards;
     impl Drop for Afterwards {
         fn drop(&mut self) {
+            clear_registers();
             overwrite();
         }
     }

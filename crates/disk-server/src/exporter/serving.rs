@@ -1,0 +1,99 @@
+//! The serving side of the exporter: a thread for each channel.
+
+use super::worker::{Busy, Memory, Worker};
+use super::{Abort, Disk};
+use cofferdam_linux::fuse::Channel;
+use rustix::pipe::PipeFlags;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The threads behind a device. They end with this value, but for one that hangs in the disk.
+#[derive(Debug)]
+pub struct Serving {
+    abort: Abort,
+    ended: OwnedFd,
+    busy: Vec<Arc<Busy>>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+}
+
+impl Serving {
+    /// Starts a thread for each channel.
+    ///
+    /// # Errors
+    /// As starting threads, pipe(2), dup(2) and mlock(2).
+    pub fn start(channels: Vec<Channel>, abort: Abort, disk: &Arc<dyn Disk>) -> io::Result<Self> {
+        let (ended, alive) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        let alive = Arc::new(alive);
+        let mut serving = Serving {
+            abort,
+            ended,
+            busy: Vec::new(),
+            threads: Vec::new(),
+        };
+        for channel in channels {
+            let busy = Arc::new(Busy::default());
+            let worker = Worker {
+                channel,
+                disk: Arc::clone(disk),
+                abort: serving.abort.try_clone()?,
+                alive: Arc::clone(&alive),
+                memory: Memory::new()?,
+                busy: Arc::clone(&busy),
+            };
+            let builder = std::thread::Builder::new().name(format!("disk-{}", serving.threads.len()));
+            serving.busy.push(busy);
+            serving.threads.push(builder.spawn(move || worker.run())?);
+        }
+        Ok(serving)
+    }
+
+    /// How long the request that has waited longest for the disk has been waiting; zero where none is.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.busy
+            .iter()
+            .map(|busy| busy.since())
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// The right to end the disk at once.
+    ///
+    /// # Errors
+    /// As dup(2).
+    pub fn abort_handle(&self) -> io::Result<Abort> {
+        self.abort.try_clone()
+    }
+
+    /// Hangs up (`POLLHUP`, poll(2)) when no thread is left.
+    #[must_use]
+    pub fn ended(&self) -> BorrowedFd<'_> {
+        self.ended.as_fd()
+    }
+
+    /// Ends the connection and waits for the threads.
+    ///
+    /// # Errors
+    /// The first error that ended a thread.
+    pub fn join(&mut self) -> io::Result<()> {
+        self.abort.abort()?;
+        let mut result = Ok(());
+        for thread in self.threads.drain(..) {
+            let ended = thread
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
+            result = result.and(ended);
+        }
+        result
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Nothing is left to be done where this fails: the connection ends with the process at the latest.
+        drop(self.abort.abort());
+    }
+}

@@ -1,0 +1,266 @@
+//! The minder: a thread that looks after the worker. One that is killed, crashes or hangs is followed by another, which
+//! takes over the same connection; whoever uses the disk sees a pause.
+//!
+//! It is a thread of its own because whoever mounts or unmounts waits for the disk, and must not be waited for.
+
+use crate::{
+    exporter::Connection,
+    problem::doing,
+    verb::PATIENCE,
+    wire::Report,
+    witness_file::WitnessFile,
+    worker::{Setting, Worker},
+};
+use cofferdam_model::{Problem, Result};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::pipe::PipeFlags;
+use std::{
+    collections::VecDeque,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// So many successors in so long; then something is wrong that one more will not mend.
+const SUCCESSORS: usize = 5;
+const SPAN: Duration = Duration::from_secs(300);
+
+/// Without a word for so long, a worker hangs.
+const SILENCE: Duration = PATIENCE.saturating_add(Duration::from_secs(5));
+
+const RHYTHM: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+
+/// A running minder.
+#[derive(Debug)]
+pub(crate) struct Minder {
+    thread: JoinHandle<Result<()>>,
+    closing: OwnedFd,
+    ended: OwnedFd,
+}
+
+/// The thread's own.
+struct Watch {
+    setting: Setting,
+    connection: Arc<Connection>,
+    witness: Option<WitnessFile>,
+    remembered: Option<String>,
+    worker: Option<Worker>,
+    closing: OwnedFd,
+    /// Whether `closing` has hung up: the worker was told to close.
+    is_closing: bool,
+    successions: VecDeque<Instant>,
+    /// Told of the first worker's being ready, or not.
+    ready: Option<mpsc::Sender<Result<()>>>,
+    /// Closed with the thread.
+    _alive: OwnedFd,
+}
+
+impl Minder {
+    /// Starts a worker and a thread that looks after it; returns when the disk is served.
+    ///
+    /// # Errors
+    /// What keeps the volume from being opened.
+    pub(crate) fn start(
+        setting: Setting,
+        connection: Arc<Connection>,
+        witness: Option<WitnessFile>,
+    ) -> Result<Self> {
+        let pipe = || {
+            rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| doing("making a pipe")(error.into()))
+        };
+        let ((closing, closing_in), (ended, alive)) = (pipe()?, pipe()?);
+        let remembered = witness.as_ref().map(WitnessFile::read).transpose()?.flatten();
+        let (ready, is_ready) = mpsc::channel();
+        let mut watch = Watch {
+            setting,
+            connection,
+            witness,
+            remembered: remembered.map(|witness| witness.to_string()),
+            worker: None,
+            closing,
+            is_closing: false,
+            successions: VecDeque::new(),
+            ready: Some(ready),
+            _alive: alive,
+        };
+        watch.start_worker(None)?;
+        let thread = std::thread::Builder::new()
+            .name("minder".to_owned())
+            .spawn(move || watch.run())
+            .map_err(doing("starting the minder"))?;
+        let minder = Minder {
+            thread,
+            closing: closing_in,
+            ended,
+        };
+        match is_ready.recv() {
+            Ok(Ok(())) => Ok(minder),
+            Ok(Err(problem)) => Err(problem),
+            Err(_) => Err(minder
+                .join()
+                .err()
+                .unwrap_or_else(|| Problem::internal("the minder has ended"))),
+        }
+    }
+
+    /// Hangs up when the disk is no longer served.
+    pub(crate) fn ended(&self) -> BorrowedFd<'_> {
+        self.ended.as_fd()
+    }
+
+    /// Has the volume closed in peace; nothing may use the disk any more.
+    ///
+    /// # Errors
+    /// Where it could not be closed.
+    pub(crate) fn close(self) -> Result<()> {
+        self.join()
+    }
+
+    fn join(self) -> Result<()> {
+        drop(self.closing);
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(Problem::internal("the minder has failed")))
+    }
+}
+
+impl Watch {
+    fn run(mut self) -> Result<()> {
+        let result = self.watch();
+        if result.is_err() {
+            // Nobody will answer any more: that must be EIO, and never a wait without end.
+            drop(self.connection.abort_handle().abort());
+            if let Some(worker) = self.worker.take() {
+                worker.end();
+            }
+        }
+        if let (Some(ready), Err(problem)) = (self.ready.take(), &result) {
+            drop(ready.send(Err(problem.clone())));
+        }
+        result
+    }
+
+    fn watch(&mut self) -> Result<()> {
+        loop {
+            let (spoken, closing) = self.wait()?;
+            if closing && !self.is_closing {
+                self.is_closing = true;
+                if let Some(worker) = &self.worker {
+                    worker.close()?;
+                }
+            }
+            let Some(worker) = &mut self.worker else {
+                return Err(Problem::internal("there is no worker"));
+            };
+            let report = if spoken {
+                worker.hear()
+            } else {
+                Ok(Some(Report::Alive))
+            };
+            let hangs = worker.silent() > SILENCE;
+            match report {
+                Ok(Some(Report::Closed(witness))) => return self.finish(witness),
+                Ok(Some(report)) if !hangs => self.take(report)?,
+                Ok(Some(_)) => self.succeed("it hung")?,
+                Ok(None) => self.succeed("it ended")?,
+                Err(problem) => self.succeed(&problem.message)?,
+            }
+        }
+    }
+
+    fn wait(&self) -> Result<(bool, bool)> {
+        let mut watched = Vec::with_capacity(2);
+        watched.extend(
+            self.worker
+                .as_ref()
+                .map(|worker| PollFd::from_borrowed_fd(worker.socket(), PollFlags::IN)),
+        );
+        if !self.is_closing {
+            watched.push(PollFd::from_borrowed_fd(self.closing.as_fd(), PollFlags::IN));
+        }
+        match rustix::event::poll(&mut watched, Some(&RHYTHM)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(doing("waiting for the worker")(error.into())),
+        }
+        let came = |index: usize| {
+            watched
+                .get(index)
+                .is_some_and(|which| !which.revents().is_empty())
+        };
+        Ok((came(0), came(1)))
+    }
+
+    fn take(&mut self, report: Report) -> Result<()> {
+        match report {
+            Report::Arena | Report::Alive | Report::Closed(_) => {}
+            Report::Ready { missing } => {
+                for missing in missing {
+                    eprintln!("cofferdam-disk: {missing}");
+                }
+                if let Some(ready) = self.ready.take() {
+                    drop(ready.send(Ok(())));
+                }
+            }
+            Report::Witness(witness) => self.remember(witness),
+            Report::Fault(fault) => eprintln!("cofferdam-disk: {fault}"),
+            Report::Failed(problem) => return Err(problem),
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, witness: String) {
+        let parsed = cofferdam_disk::Witness::parse(&witness);
+        if let (Some(file), Some(witness)) = (&self.witness, parsed)
+            && let Err(error) = file.write(&witness)
+        {
+            eprintln!("cofferdam-disk: the witness cannot be written: {error}");
+        }
+        self.remembered = Some(witness);
+    }
+
+    /// The worker has ended otherwise than it was told to: another one follows it.
+    fn succeed(&mut self, why: &str) -> Result<()> {
+        let Some(worker) = self.worker.take() else {
+            return Err(Problem::internal("there is no worker"));
+        };
+        let (how, arena) = worker.end();
+        let now = Instant::now();
+        while self.successions.front().is_some_and(|then| now - *then > SPAN) {
+            self.successions.pop_front();
+        }
+        self.successions.push_back(now);
+        let first = self.ready.is_some();
+        if first || self.successions.len() > SUCCESSORS || !self.connection.can_ask_again() {
+            return Err(Problem::unavailable(format!("the worker: {why} ({how})"))
+                .remedy("what was flushed is safe; unmount the disk and serve it again"));
+        }
+        eprintln!("cofferdam-disk: the worker: {why} ({how}); another one takes over");
+        self.start_worker(arena.as_ref())?;
+        if self.is_closing
+            && let Some(worker) = &self.worker
+        {
+            worker.close()?;
+        }
+        Ok(())
+    }
+
+    fn start_worker(&mut self, rescue: Option<&OwnedFd>) -> Result<()> {
+        let remembered = self.remembered.clone();
+        self.worker = Some(Worker::start(
+            &self.setting,
+            &self.connection,
+            remembered,
+            rescue,
+        )?);
+        Ok(())
+    }
+
+    fn finish(&mut self, witness: String) -> Result<()> {
+        self.remember(witness);
+        self.worker.take().map_or(Ok(()), Worker::wait)
+    }
+}

@@ -1,0 +1,208 @@
+//! `work`: the worker. It has the store and the key, and no rights; it is started by `serve` and by nobody else.
+//!
+//! Where its supervisor ends, it goes on until the connection ends: whoever uses the disk sees nothing of that.
+
+use crate::{
+    exporter::{Abort, Disk, Serving},
+    problem::{doing, of_fault},
+    sealed::Sealed,
+    wire::{self, Order, Report},
+};
+use cofferdam_disk::{
+    Access, Arena, Claim, Directory, Rescue, Volume, Witness,
+    volume::{Keeper, Options, Succession},
+};
+use cofferdam_linux::fuse::Channel;
+use cofferdam_model::{Problem, Result};
+use cofferdam_vault::VolumeKey;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use std::{
+    fs::File,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+/// How often the supervisor hears that all is well.
+const RHYTHM: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+
+/// A request that takes longer than this is no longer well.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Buffers of 1 MiB for what is acknowledged and not written.
+const BUFFERS: usize = 8;
+
+/// Serves until it is told to close, or the connection ends.
+///
+/// # Errors
+/// Where nobody has sent orders.
+pub(crate) fn run() -> Result<ExitCode> {
+    let socket = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(doing("taking the supervisor's socket"))?;
+    match work(&socket) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(problem) => {
+            wire::send(socket.as_fd(), &Report::Failed(problem.clone()), &[])?;
+            Err(problem)
+        }
+    }
+}
+
+fn work(socket: &OwnedFd) -> Result<()> {
+    let orders = wire::receive(socket.as_fd())
+        .map_err(|problem| problem.remedy("this verb is not for people; use cofferdam-disk serve"))?;
+    let Some((
+        Order::Serve {
+            direct,
+            witness,
+            channels,
+            rescue,
+        },
+        descriptors,
+    )) = orders
+    else {
+        return Err(Problem::invalid("no orders came; use cofferdam-disk serve"));
+    };
+    let lent = Lent::take(descriptors, channels, rescue)?;
+    let (arena_file, arena) = Arena::new(BUFFERS).map_err(doing("taking memory for the disk"))?;
+    wire::send(socket.as_fd(), &Report::Arena, &[arena_file.as_fd()])?;
+    let access = if direct { Access::Direct } else { Access::Buffered };
+    let store = Directory::on(lent.claim, access).map_err(doing("opening the store"))?;
+    let missing = confine(&store);
+    let key = VolumeKey::read(File::from(lent.key)).map_err(doing("taking the key"))?;
+    let options = Options {
+        witness: witness.as_deref().and_then(Witness::parse),
+        ..Options::default()
+    };
+    let succeeds = lent.rescue.is_some();
+    let succession = Succession {
+        arena: Some(arena),
+        rescue: lent.rescue.map(Rescue::new),
+    };
+    let volume = Volume::succeed(store, key, &options, succession).map_err(of_fault)?;
+    let volume = Arc::new(volume);
+    let keeper = keeper(&volume, socket)?;
+    let disk: Arc<dyn Disk> = Arc::new(Sealed(Arc::clone(&volume)));
+    if succeeds && let Some(channel) = lent.channels.first() {
+        channel.resend().map_err(doing("having the kernel ask again"))?;
+    }
+    let mut serving = Serving::start(lent.channels, lent.abort, &disk).map_err(doing("starting threads"))?;
+    wire::send(socket.as_fd(), &Report::Ready { missing }, &[])?;
+    until_enough(socket, &volume, &serving)?;
+    serving.join().map_err(doing("serving the disk"))?;
+    keeper.stop();
+    let witness = volume.close().map_err(of_fault)?;
+    // Where the supervisor is gone nobody remembers this; the head says it too.
+    drop(wire::send(
+        socket.as_fd(),
+        &Report::Closed(witness.to_string()),
+        &[],
+    ));
+    Ok(())
+}
+
+/// What the supervisor lends.
+struct Lent {
+    claim: Claim,
+    key: OwnedFd,
+    abort: Abort,
+    channels: Vec<Channel>,
+    rescue: Option<OwnedFd>,
+}
+
+impl Lent {
+    fn take(descriptors: Vec<OwnedFd>, channels: usize, rescue: bool) -> Result<Self> {
+        let mut descriptors = descriptors.into_iter();
+        let mut next = || {
+            descriptors
+                .next()
+                .ok_or_else(|| Problem::internal("the supervisor sent too few descriptors"))
+        };
+        let claim = Claim::from_descriptors(next()?, next()?);
+        let (key, abort) = (next()?, Abort::from(next()?));
+        let channels = (0..channels)
+            .map(|_| next().map(Channel::from))
+            .collect::<Result<Vec<_>>>()?;
+        let rescue = if rescue { Some(next()?) } else { None };
+        Ok(Lent {
+            claim,
+            key,
+            abort,
+            channels,
+            rescue,
+        })
+    }
+}
+
+/// Gives up every right that serving does not need; answers what could not be given up, or be had.
+fn confine(_store: &Directory) -> Vec<String> {
+    Vec::new()
+}
+
+fn keeper(volume: &Arc<Volume<Directory>>, socket: &OwnedFd) -> Result<Keeper<Directory>> {
+    let socket = socket
+        .try_clone()
+        .map_err(doing("starting the volume's keeper"))?;
+    let remember = Box::new(move |witness: Witness| {
+        drop(wire::send(
+            socket.as_fd(),
+            &Report::Witness(witness.to_string()),
+            &[],
+        ));
+    });
+    Keeper::start(Arc::clone(volume), remember).map_err(doing("starting the volume's keeper"))
+}
+
+/// Waits for the order to close, or for the connection's end; says every second that all is well, while it is.
+fn until_enough(socket: &OwnedFd, volume: &Volume<Directory>, serving: &Serving) -> Result<()> {
+    let mut heard = Some(socket.as_fd());
+    loop {
+        let waited = wait(heard, serving.ended())?;
+        if waited.ended {
+            return Ok(());
+        }
+        if waited.spoken
+            && let Some(from) = heard
+        {
+            match wire::receive::<Order>(from)? {
+                Some((Order::Close, _)) => return Ok(()),
+                Some((Order::Serve { .. }, _)) => {}
+                None => heard = None,
+            }
+        }
+        let Some(to) = heard else {
+            continue;
+        };
+        for fault in volume.take_damage() {
+            drop(wire::send(to, &Report::Fault(fault.to_string()), &[]));
+        }
+        if serving.longest() < PATIENCE {
+            drop(wire::send(to, &Report::Alive, &[]));
+        }
+    }
+}
+
+struct Waited {
+    spoken: bool,
+    ended: bool,
+}
+
+fn wait(socket: Option<BorrowedFd<'_>>, ended: BorrowedFd<'_>) -> Result<Waited> {
+    let mut both = vec![PollFd::from_borrowed_fd(ended, PollFlags::IN)];
+    both.extend(socket.map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN)));
+    match rustix::event::poll(&mut both, Some(&RHYTHM)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(doing("waiting for orders")(error.into())),
+    }
+    let came = |index: usize| both.get(index).is_some_and(|which| !which.revents().is_empty());
+    Ok(Waited {
+        ended: came(0),
+        spoken: came(1),
+    })
+}

@@ -1,0 +1,92 @@
+//! What supervisor and worker say to each other: packets of JSON, with descriptors.
+//!
+//! The supervisor has the rights (mounts, the loop device, `/dev/fuse`), the worker has the store and the key. The key
+//! goes from one to the other through a pipe and is in no packet.
+
+use cofferdam_linux::packet;
+use cofferdam_model::{Problem, Result};
+use serde::{Deserialize, Serialize};
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// The longest packet, in bytes.
+const MOST: usize = 64 << 10;
+
+/// From the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Order {
+    /// Open the volume and serve it. Descriptors: the store's directory and lock, the key's pipe, the right to end the
+    /// connection, the channels, and, where `rescue`, the arena of the worker before.
+    Serve {
+        /// Past the host's page cache.
+        direct: bool,
+        /// What was remembered of the store.
+        witness: Option<String>,
+        /// How many channels there are.
+        channels: usize,
+        /// Whether a worker before has left its arena.
+        rescue: bool,
+    },
+    /// Close the volume in peace and end.
+    Close,
+}
+
+/// From the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Report {
+    /// What is acknowledged from here on lies in this arena until it is written. Descriptor: the arena.
+    Arena,
+    /// The disk is served.
+    Ready {
+        /// What could not be had of the confinement, for the log.
+        missing: Vec<String>,
+    },
+    /// Requests are answered in time.
+    Alive,
+    /// Remember this.
+    Witness(String),
+    /// Something that people should hear of: damage, a store that fails.
+    Fault(String),
+    /// The volume is closed; remember this.
+    Closed(String),
+    /// The volume cannot be opened, or not be closed.
+    Failed(Problem),
+}
+
+/// Sends one.
+pub(crate) fn send<T: Serialize>(
+    socket: BorrowedFd<'_>,
+    message: &T,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<()> {
+    let bytes = serde_json::to_vec(message)
+        .map_err(|error| Problem::internal(format!("a message has no JSON form: {error}")))?;
+    packet::send(socket, &bytes, descriptors)
+        .map_err(|error| Problem::unavailable(format!("the other process does not listen: {error}")))
+}
+
+/// Receives one; none where the other end is gone.
+pub(crate) fn receive<T: for<'de> Deserialize<'de>>(
+    socket: BorrowedFd<'_>,
+) -> Result<Option<(T, Vec<OwnedFd>)>> {
+    let packet = match packet::receive(socket, MOST) {
+        Ok(packet) => packet,
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::ConnectionReset
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => {
+            return Err(Problem::unavailable(format!(
+                "the other process cannot be heard: {error}"
+            )));
+        }
+    };
+    let message = serde_json::from_slice(&packet.bytes)
+        .map_err(|error| Problem::internal(format!("the other process speaks otherwise: {error}")))?;
+    Ok(Some((message, packet.descriptors)))
+}

@@ -1,0 +1,153 @@
+//! A worker as its supervisor sees it: a process with a socket, and the memory that it leaves behind.
+
+use crate::{
+    exporter::Connection,
+    problem::doing,
+    wire::{self, Order, Report},
+};
+use cofferdam_disk::Claim;
+use cofferdam_model::{Problem, Result};
+use cofferdam_vault::VolumeKey;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use std::{
+    fs::File,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// What every worker of a disk is started with.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) claim: Claim,
+    pub(crate) key: VolumeKey,
+    pub(crate) direct: bool,
+}
+
+/// A worker that was started.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    child: Child,
+    socket: OwnedFd,
+    arena: Option<OwnedFd>,
+    heard: Instant,
+}
+
+impl Worker {
+    /// Starts one, and tells it what to serve; with `rescue`, what the one before has left.
+    ///
+    /// # Errors
+    /// As starting a process.
+    pub(crate) fn start(
+        setting: &Setting,
+        connection: &Connection,
+        witness: Option<String>,
+        rescue: Option<&OwnedFd>,
+    ) -> Result<Self> {
+        let (ours, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|error| doing("making a socket for the worker")(error.into()))?;
+        // This very program, even where its file has been replaced since. Nothing of the environment is for it.
+        let child = Command::new("/proc/self/exe")
+            .arg("work")
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(doing("starting the worker"))?;
+        let worker = Worker {
+            child,
+            socket: ours,
+            arena: None,
+            heard: Instant::now(),
+        };
+        worker.brief(setting, connection, witness, rescue)?;
+        Ok(worker)
+    }
+
+    fn brief(
+        &self,
+        setting: &Setting,
+        connection: &Connection,
+        witness: Option<String>,
+        rescue: Option<&OwnedFd>,
+    ) -> Result<()> {
+        let (key, key_in) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|error| doing("making a pipe for the key")(error.into()))?;
+        let [root, lock] = setting.claim.descriptors();
+        let mut descriptors = vec![root, lock, key.as_fd(), connection.abort_handle().as_fd()];
+        descriptors.extend(connection.channels().iter().map(AsFd::as_fd));
+        descriptors.extend(rescue.map(AsFd::as_fd));
+        let order = Order::Serve {
+            direct: setting.direct,
+            witness,
+            channels: connection.channels().len(),
+            rescue: rescue.is_some(),
+        };
+        wire::send(self.socket.as_fd(), &order, &descriptors)?;
+        setting
+            .key
+            .write(File::from(key_in))
+            .map_err(doing("handing the key to the worker"))
+    }
+
+    /// Readable when the worker has spoken or ended.
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// What the worker says; none where it has ended.
+    ///
+    /// # Errors
+    /// Where it speaks otherwise than it should.
+    pub(crate) fn hear(&mut self) -> Result<Option<Report>> {
+        let Some((report, descriptors)) = wire::receive::<Report>(self.socket.as_fd())? else {
+            return Ok(None);
+        };
+        self.heard = Instant::now();
+        if report == Report::Arena {
+            self.arena = descriptors.into_iter().next();
+        }
+        Ok(Some(report))
+    }
+
+    /// How long nothing was heard.
+    pub(crate) fn silent(&self) -> Duration {
+        self.heard.elapsed()
+    }
+
+    /// Tells it to close the volume and end.
+    ///
+    /// # Errors
+    /// Where it does not listen.
+    pub(crate) fn close(&self) -> Result<()> {
+        wire::send(self.socket.as_fd(), &Order::Close, &[])
+    }
+
+    /// Ends it at once and waits; answers how it ended, and what it leaves to a successor.
+    pub(crate) fn end(mut self) -> (String, Option<OwnedFd>) {
+        // One that has ended already is not killed: the child has not been waited for, so its number is its own.
+        let killed = self.child.kill();
+        let how = match killed.and_then(|()| self.child.wait()) {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        (how, self.arena.take())
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// Where it ended otherwise than in peace.
+    pub(crate) fn wait(mut self) -> Result<()> {
+        let status = self.child.wait().map_err(doing("waiting for the worker"))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Problem::internal(format!("the worker ended with {status}")))
+    }
+}

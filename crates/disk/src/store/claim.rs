@@ -1,0 +1,54 @@
+//! The right to a store's directory: its descriptor, and a lock that says that nobody else writes there.
+
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+};
+
+/// A store that is one's own for as long as this, or a copy of its descriptors in any process, is there.
+#[derive(Debug)]
+pub struct Claim {
+    pub(super) root: OwnedFd,
+    pub(super) lock: OwnedFd,
+}
+
+impl Claim {
+    /// For oneself alone.
+    ///
+    /// # Errors
+    /// `WouldBlock` where somebody else has claimed it; as open(2) and flock(2).
+    pub fn to_write(path: &Path) -> io::Result<Self> {
+        Self::new(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Together with others who read.
+    ///
+    /// # Errors
+    /// As for [`Claim::to_write`].
+    pub fn to_read(path: &Path) -> io::Result<Self> {
+        Self::new(path, FlockOperation::NonBlockingLockShared)
+    }
+
+    fn new(path: &Path, operation: FlockOperation) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let lock = rustix::fs::openat(&root, "lock", flags, Mode::empty())?;
+        rustix::fs::flock(&lock, operation)?;
+        Ok(Claim { root, lock })
+    }
+
+    /// What to send to another process: directory and lock.
+    #[must_use]
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.root.as_fd(), self.lock.as_fd()]
+    }
+
+    /// What another process sent.
+    #[must_use]
+    pub fn from_descriptors(root: OwnedFd, lock: OwnedFd) -> Self {
+        Claim { root, lock }
+    }
+}
