@@ -431,7 +431,8 @@ impl Session {
     pub fn recover(&mut self, opening: &Opening) -> Result<(), Wrong> {
         self.volume = None;
         self.end(opening.power);
-        if self.arena.is_some() && self.faults.write_error_at.is_none() {
+        let power = opening.deaths.iter().any(|(_, power)| *power);
+        if self.arena.is_some() && !power && self.faults.write_error_at.is_none() {
             self.oracle.outlived();
         }
         let mut deaths = opening.deaths.iter();

@@ -111,6 +111,7 @@ impl Log {
                 return Ok(Err(blocked));
             }
             self.note_close();
+            self.closed = true;
         }
         Ok(Ok(self.end_checkpoint(closing)))
     }

@@ -35,7 +35,7 @@ pub(crate) use checkpoint::Step;
 pub(crate) use clean::{MOST_VICTIMS, Victim};
 
 use crate::{
-    fault::Outcome,
+    fault::{Fault, Outcome},
     format::{
         Witness,
         head::{Head, Mark},
@@ -92,6 +92,8 @@ pub(crate) struct Log {
     grace: bool,
     /// How many dead bytes the last cleaning left that freed next to nothing.
     futile: Option<u64>,
+    /// The record that closes the log is sealed.
+    closed: bool,
     /// The epoch's first checkpoint is not the head's yet.
     opening: bool,
     upkeep: bool,
@@ -140,6 +142,7 @@ impl Log {
             no_room: false,
             grace: false,
             futile: None,
+            closed: false,
             opening: true,
             upkeep: false,
             pending: VecDeque::new(),
@@ -161,6 +164,7 @@ impl Log {
 
     /// Writes whole blocks, as many as fit into the open record; answers how many. Call again with the rest.
     pub(crate) fn write(&mut self, first: u64, data: &[u8]) -> Outcome<Result<usize, Blocked>> {
+        self.is_not_closed()?;
         let count = (data.len() / BLOCK) as u64;
         if let Some((number, at)) = self.map.missing(first..first + count) {
             return Ok(Err(Blocked::Page { number, at }));
@@ -170,6 +174,7 @@ impl Log {
 
     /// Forgets what blocks hold: they read as zeros. Answers how many blocks from `first` on are done.
     pub(crate) fn discard(&mut self, first: u64, count: u64) -> Outcome<Result<u64, Blocked>> {
+        self.is_not_closed()?;
         let end = first + count;
         let Some(start) = self.map.next_mapped(first, end) else {
             return Ok(Ok(count));
@@ -194,6 +199,11 @@ impl Log {
         }
         self.note_discard(start, stop - start);
         Ok(Ok(stop - first))
+    }
+
+    /// Nothing is taken behind the record that closes the log: the next opening reads no further.
+    fn is_not_closed(&self) -> Outcome {
+        if self.closed { Err(Fault::Failed) } else { Ok(()) }
     }
 
     /// Takes in a page of the map that was read and verified.
