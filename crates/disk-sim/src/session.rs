@@ -111,6 +111,8 @@ pub struct Session {
     volume: Option<Volume<SimStore>>,
     /// What a successor of the process that has the volume open would find.
     arena: Option<OwnedFd>,
+    /// The act of this process at which it is to die, if not before then at an act of the next.
+    carried: Option<u64>,
     random: Random,
     faults: Faults,
 }
@@ -160,6 +162,7 @@ impl Session {
             witness: Some(volume.witness()),
             volume: Some(volume),
             arena: None,
+            carried: None,
             random,
             faults: Faults::default(),
         })
@@ -183,6 +186,25 @@ impl Session {
         }
         self.faults = faults;
         self.store.order(faults);
+    }
+
+    /// Orders that the process dies at an act, also where that is an act of the next one, or of one after.
+    pub fn order_death(&mut self, at: u64) {
+        self.carried = Some(at);
+        self.order(Faults {
+            crash_at: self.carried,
+            ..Faults::default()
+        });
+    }
+
+    /// The death that was ordered is not to come any more.
+    pub fn call_off(&mut self) {
+        self.carried = None;
+    }
+
+    /// Whether the death that was ordered is still to come.
+    pub fn is_to_die(&self) -> bool {
+        self.carried.is_some() && !self.store.is_dead()
     }
 
     /// Does an operation.
@@ -435,27 +457,42 @@ impl Session {
         if self.arena.is_some() && !power && self.faults.write_error_at.is_none() {
             self.oracle.outlived();
         }
-        let mut deaths = opening.deaths.iter();
+        let carried = self.carry();
+        let mut deaths = carried.iter().map(|at| (*at, true)).chain(opening.deaths.clone());
         let (volume, arena) = loop {
             let death = deaths.next();
             self.faults = Faults {
-                crash_at: death.map(|(act, _)| *act),
+                crash_at: death.map(|(act, _)| act),
                 ..Faults::default()
             };
             self.store = self.store.again(self.faults);
             match self.open(opening)? {
                 Ok(opened) if !self.store.is_dead() => break opened,
                 Err(fault) if !self.store.is_dead() => return Err(Wrong::new(format!("open: {fault}"))),
-                _ => self.end(death.is_some_and(|(_, power)| *power)),
+                _ => {
+                    self.carried = None;
+                    self.end(death.is_some_and(|(_, power)| power));
+                }
             }
         };
-        // It came through before its death: that is called off.
-        self.order(Faults::default());
+        // It came through before its death: that is called off, or put off.
+        match self.carry() {
+            Some(at) => self.order_death(at),
+            None => self.order(Faults::default()),
+        }
         let moment = self.oracle.explains(&everything(&volume, false)?)?;
         self.oracle.went_back_to(moment);
         self.witness = Some(volume.witness());
         (self.volume, self.arena) = (Some(volume), arena);
         Ok(())
+    }
+
+    /// The ordered death, as the next process counts its acts.
+    fn carry(&mut self) -> Option<u64> {
+        let (acts, _) = self.store.counts();
+        self.carried = self.carried.filter(|_| !self.store.is_dead());
+        self.carried = self.carried.map(|at| at.saturating_sub(acts));
+        self.carried
     }
 
     fn open(&self, opening: &Opening) -> Result<Result<Opened, Fault>, Wrong> {
