@@ -8,7 +8,7 @@ use crate::{
     store::{Faults, SimStore},
 };
 use cofferdam_disk::{
-    Arena, BLOCK, Fault, Geometry, Memory, Rescue, Volume, Witness,
+    Arena, BLOCK, Fault, Geometry, Memory, Rescue, Store, Volume, Witness,
     volume::{Options, Succession, check::check, memory_for},
 };
 use cofferdam_linux::aligned::AlignedBuffer;
@@ -544,7 +544,14 @@ pub fn everything(volume: &Volume<SimStore>, damaged: bool) -> Result<Vec<Option
     Ok(all)
 }
 
-fn stamps(volume: &Volume<SimStore>, blocks: Range<usize>) -> Result<Result<Vec<u64>, Wrong>, Fault> {
+/// The stamps of some blocks, where they can be read; the inner error where they are mangled.
+///
+/// # Errors
+/// As [`Volume::read`].
+pub fn stamps<S: Store>(
+    volume: &Volume<S>,
+    blocks: Range<usize>,
+) -> Result<Result<Vec<u64>, Wrong>, Fault> {
     let length = blocks.len() * BLOCK;
     let mut memory = AlignedBuffer::new(memory_for(length));
     let bytes = volume.read((blocks.start * BLOCK) as u64, length, &mut memory)?;
