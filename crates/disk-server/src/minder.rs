@@ -49,6 +49,8 @@ struct Watch {
     witness: Option<WitnessFile>,
     remembered: Option<String>,
     worker: Option<Worker>,
+    /// What workers have left since one last opened the volume, oldest first.
+    left: Vec<OwnedFd>,
     closing: OwnedFd,
     /// Whether `closing` has hung up: the worker was told to close.
     is_closing: bool,
@@ -81,13 +83,14 @@ impl Minder {
             witness,
             remembered: remembered.map(|witness| witness.to_string()),
             worker: None,
+            left: Vec::new(),
             closing,
             is_closing: false,
             successions: VecDeque::new(),
             ready: Some(ready),
             _alive: alive,
         };
-        watch.start_worker(None)?;
+        watch.start_worker()?;
         let thread = std::thread::Builder::new()
             .name("minder".to_owned())
             .spawn(move || watch.run())
@@ -198,6 +201,8 @@ impl Watch {
         match report {
             Report::Arena | Report::Alive | Report::Closed(_) => {}
             Report::Ready { missing } => {
+                // Whatever was left is in the log by now.
+                self.left.clear();
                 for missing in missing {
                     eprintln!("cofferdam-disk: {missing}");
                 }
@@ -239,7 +244,8 @@ impl Watch {
                 .remedy("what was flushed is safe; unmount the disk and serve it again"));
         }
         eprintln!("cofferdam-disk: the worker: {why} ({how}); another one takes over");
-        self.start_worker(arena.as_ref())?;
+        self.left.extend(arena);
+        self.start_worker()?;
         if self.is_closing
             && let Some(worker) = &self.worker
         {
@@ -248,14 +254,10 @@ impl Watch {
         Ok(())
     }
 
-    fn start_worker(&mut self, rescue: Option<&OwnedFd>) -> Result<()> {
+    fn start_worker(&mut self) -> Result<()> {
         let remembered = self.remembered.clone();
-        self.worker = Some(Worker::start(
-            &self.setting,
-            &self.connection,
-            remembered,
-            rescue,
-        )?);
+        let worker = Worker::start(&self.setting, &self.connection, remembered, &self.left)?;
+        self.worker = Some(worker);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ const MOST: usize = 64 << 10;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Order {
     /// Open the volume and serve it. Descriptors: the store's directory and lock, the key's pipe, the right to end the
-    /// connection, the channels, and, where `rescue`, the arena of the worker before.
+    /// connection, the channels, and the arenas of the workers before, oldest first.
     Serve {
         /// Past the host's page cache.
         direct: bool,
@@ -24,8 +24,8 @@ pub(crate) enum Order {
         witness: Option<String>,
         /// How many channels there are.
         channels: usize,
-        /// Whether a worker before has left its arena.
-        rescue: bool,
+        /// How many arenas workers before have left.
+        rescue: usize,
     },
     /// Close the volume in peace and end.
     Close,

@@ -82,7 +82,11 @@ fn ground(random: &mut Random) -> Ground {
     });
     let tight = random.percent(25);
     let full = blocks / u64::from(geometry.cells()) + 14;
-    let room = if tight { full * (30 + random.below(80)) / 100 } else { u64::MAX };
+    let room = if tight {
+        full * (30 + random.below(80)) / 100
+    } else {
+        u64::MAX
+    };
     Ground {
         geometry,
         memory: Memory {

@@ -183,9 +183,7 @@ fn words(block: usize, stamp: u64) -> impl Iterator<Item = u64> {
 /// # Errors
 /// Where the bytes are none that were ever written to this block.
 pub fn stamp_of(block: usize, bytes: &[u8]) -> Result<u64, Wrong> {
-    let stamp = bytes
-        .first_chunk()
-        .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let stamp = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let same = match stamp {
         0 => bytes == ZEROS,
         _ => bytes
@@ -196,7 +194,9 @@ pub fn stamp_of(block: usize, bytes: &[u8]) -> Result<u64, Wrong> {
             .all(|(found, word)| u64::from_le_bytes(*found) == word),
     };
     if !same {
-        return Err(Wrong::new(format!("block {block} is mangled (it begins with {stamp})")));
+        return Err(Wrong::new(format!(
+            "block {block} is mangled (it begins with {stamp})"
+        )));
     }
     Ok(stamp)
 }

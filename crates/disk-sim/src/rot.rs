@@ -166,12 +166,15 @@ impl Victim<'_> {
                 return expected(&fault, "open");
             }
         };
-        let check = offline.map_err(|fault| Wrong::new(format!("open opens what check does not: {fault}")))?;
+        let check =
+            offline.map_err(|fault| Wrong::new(format!("open opens what check does not: {fault}")))?;
         let read = everything(&volume, true)?;
         self.explain(&read)?;
         let lost = read.iter().filter(|stamp| stamp.is_none()).count() as u64;
         if lost > 0 && (check.is_sound() || !check.findings.iter().any(|finding| finding.hurts)) {
-            return Err(Wrong::new(format!("check did not see that {lost} blocks are lost")));
+            return Err(Wrong::new(format!(
+                "check did not see that {lost} blocks are lost"
+            )));
         }
         self.use_further(&volume, read)
     }
@@ -204,7 +207,9 @@ impl Victim<'_> {
         let again = everything(volume, true)?;
         for (block, (before, after)) in read.iter().zip(&again).enumerate() {
             if after.is_some() && after != before {
-                return Err(Wrong::new(format!("block {block} was {before:?} and became {after:?}")));
+                return Err(Wrong::new(format!(
+                    "block {block} was {before:?} and became {after:?}"
+                )));
             }
             if after.is_none() && before.is_some() {
                 return Err(Wrong::new(format!("block {block} was lost by using the volume")));

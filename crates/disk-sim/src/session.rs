@@ -289,7 +289,9 @@ impl Session {
             let found = self.read_one(block)?;
             let before = self.oracle.stamp(block);
             if found != *stamp && found != before {
-                return Err(Wrong::new(format!("block {block} is {found} after {act}: {fault}")));
+                return Err(Wrong::new(format!(
+                    "block {block} is {found} after {act}: {fault}"
+                )));
             }
             if found != before {
                 if done < index && stamps[done..index].iter().any(|stamp| *stamp != 0) {
@@ -317,7 +319,9 @@ impl Session {
             Fault::Store { .. } if self.faults.write_error_at.is_some() => {
                 // What failed once must not be acknowledged ever after.
                 if self.volume()?.flush().is_ok() {
-                    return Err(Wrong::new(format!("a flush was acknowledged after {act}: {fault}")));
+                    return Err(Wrong::new(format!(
+                        "a flush was acknowledged after {act}: {fault}"
+                    )));
                 }
                 Ok(Went::Down)
             }
@@ -406,7 +410,9 @@ impl Session {
     }
 
     fn read_one(&self, block: usize) -> Result<u64, Wrong> {
-        let found = self.blocks(block..block + 1).or_else(|_| self.blocks(block..block + 1));
+        let found = self
+            .blocks(block..block + 1)
+            .or_else(|_| self.blocks(block..block + 1));
         let found = found.map_err(|fault| Wrong::new(format!("block {block}: {fault}")))??;
         Ok(found[0])
     }
@@ -440,7 +446,9 @@ impl Session {
                 if let Some(damage) = volume.take_damage().first() {
                     return Err(Wrong::new(format!("reported without a cause: {damage}")));
                 }
-                volume.audit().map_err(|what| Wrong::new(format!("audit: {what}")))
+                volume
+                    .audit()
+                    .map_err(|what| Wrong::new(format!("audit: {what}")))
             }
             _ => Ok(()),
         }
@@ -500,7 +508,7 @@ impl Session {
         let mut options = options(&self.ground, self.witness);
         options.witness = options.witness.filter(|_| opening.with_witness);
         let rescue = self.arena.as_ref().map(OwnedFd::try_clone).transpose();
-        let rescue = rescue.map_err(broken)?.map(Rescue::new);
+        let rescue = rescue.map_err(broken)?.map(Rescue::new).into_iter().collect();
         let (file, arena) = if opening.with_arena {
             let (file, arena) = Arena::new(self.ground.memory.buffers).map_err(broken)?;
             (Some(file), Some(arena))

@@ -25,7 +25,11 @@ impl Faults {
     /// Whether there is none but the process's death.
     pub fn are_clean(&self) -> bool {
         let crash_at = self.crash_at;
-        *self == Faults { crash_at, ..Faults::default() }
+        *self
+            == Faults {
+                crash_at,
+                ..Faults::default()
+            }
     }
 }
 
@@ -282,6 +286,7 @@ impl Store for SimStore {
         if self.process().dead {
             return Err(died());
         }
-        Ok(self.process().head_seen == self.medium().heads)
+        let heads = self.medium().heads;
+        Ok(self.process().head_seen == heads)
     }
 }

@@ -19,7 +19,10 @@ pub fn segment_header(bytes: &[u8], key: &VolumeKey) -> bool {
         return false;
     };
     let again = header.encode(&sealer);
-    assert!(again.iter().zip(bytes).take(96).all(|(a, b)| a == b), "{header:?}");
+    assert!(
+        again.iter().zip(bytes).take(96).all(|(a, b)| a == b),
+        "{header:?}"
+    );
     true
 }
 

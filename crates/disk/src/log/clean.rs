@@ -36,6 +36,12 @@ impl Log {
         (self.segments.live() * thousandths / 1000).div_ceil(cells) + slack
     }
 
+    /// Segments that cleaning can do something about: damaged ones must not keep writers waiting for ever.
+    fn accountable(&self) -> u64 {
+        let damaged = self.segments.iter().filter(|(_, segment)| segment.unreadable);
+        u64::from(self.segments.count()).saturating_sub(damaged.count() as u64)
+    }
+
     /// How many ready segments are left to those who need them more.
     pub(super) fn reserve(&self, purpose: Purpose) -> usize {
         let checkpoint = match purpose {
@@ -49,7 +55,7 @@ impl Log {
 
     /// Whether writes from above must wait for cleaning.
     pub(super) fn is_over_budget(&self) -> bool {
-        u64::from(self.segments.count()) > self.allowed(WAIT, WAIT_SLACK)
+        self.accountable() > self.allowed(WAIT, WAIT_SLACK)
     }
 
     /// Whether the store has no room for more than what is reserved.
@@ -81,13 +87,16 @@ impl Log {
             .iter()
             .filter(|(slot, segment)| self.is_idle(*slot) || segment.stage == Stage::Doomed)
             .count() as u64;
-        let much = u64::from(self.segments.count()).saturating_sub(idle) > self.allowed(BEGIN, BEGIN_SLACK);
+        let much = self.accountable().saturating_sub(idle) > self.allowed(BEGIN, BEGIN_SLACK);
         (much || (self.is_short() && idle == 0)) && self.cleaning_pays()
     }
 
     /// Bytes of records in segments.
     pub(crate) fn used(&self) -> u64 {
-        self.segments.iter().map(|(_, segment)| u64::from(segment.used)).sum()
+        self.segments
+            .iter()
+            .map(|(_, segment)| u64::from(segment.used))
+            .sum()
     }
 
     fn dead(&self) -> u64 {
@@ -135,7 +144,7 @@ impl Log {
 
     /// Whether room is wanted that a checkpoint alone would make.
     pub(crate) fn wants_release(&self) -> bool {
-        let used = u64::from(self.segments.count());
+        let used = self.accountable();
         self.has_idle() && (used > self.allowed(BEGIN, BEGIN_SLACK) || self.is_short())
     }
 
@@ -151,7 +160,11 @@ impl Log {
             }
             let live = u64::from(segment.live).min(cells);
             let age = newest.saturating_sub(segment.name.sequence).min(1 << 20);
-            let worth = if short { cells - live } else { (cells - live) * age * 1024 / (cells + live) };
+            let worth = if short {
+                cells - live
+            } else {
+                (cells - live) * age * 1024 / (cells + live)
+            };
             Some((worth, slot, segment.name, segment.used))
         };
         let best = self

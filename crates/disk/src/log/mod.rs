@@ -35,13 +35,13 @@ pub(crate) use checkpoint::Step;
 pub(crate) use clean::{MOST_VICTIMS, Victim};
 
 use crate::{
-    fault::{Fault, Outcome},
+    fault::Outcome,
     format::{
         Witness,
         head::{Head, Mark},
         page::Page,
     },
-    geometry::{BLOCK, Geometry, Lsn, Place, Slot, TAG},
+    geometry::{BLOCK, Geometry, Lsn, MAX_CELLS, Place, Slot, TAG},
 };
 use buffer::{Arena, Pool};
 use checkpoint::Checkpointing;
@@ -81,6 +81,9 @@ pub(crate) struct Log {
     next_sequence: u64,
 
     tail: Option<(Slot, u32)>,
+    /// The last record before the tail's segment. No record of this segment goes to the store before that is on
+    /// stable storage, so each may say that it is.
+    earlier: Lsn,
     batch: Option<Batch>,
     open: Option<Record>,
     previous: [u8; TAG],
@@ -92,8 +95,6 @@ pub(crate) struct Log {
     grace: bool,
     /// How many dead bytes the last cleaning left that freed next to nothing.
     futile: Option<u64>,
-    /// The record that closes the log is sealed.
-    closed: bool,
     /// The epoch's first checkpoint is not the head's yet.
     opening: bool,
     upkeep: bool,
@@ -106,7 +107,10 @@ pub(crate) struct Log {
 
     checkpointing: Checkpointing,
     since_checkpoint: u64,
-    head_moving: bool,
+    /// The head that is being written.
+    moving: Option<Head>,
+    /// The record that ends a clean life is written: nothing may follow it.
+    ended: bool,
     /// The number of the checkpoint's first record, and its tag once it is closed.
     watched: Option<(Lsn, Option<[u8; TAG]>)>,
     salts: Vec<[u8; 32]>,
@@ -133,6 +137,7 @@ impl Log {
             head: found.head,
             next_sequence: found.next_sequence,
             tail: None,
+            earlier: found.last.lsn,
             batch: None,
             open: None,
             previous: found.last.tag,
@@ -142,7 +147,6 @@ impl Log {
             no_room: false,
             grace: false,
             futile: None,
-            closed: false,
             opening: true,
             upkeep: false,
             pending: VecDeque::new(),
@@ -152,7 +156,8 @@ impl Log {
             pool: Pool::new(memory.buffers, arena),
             checkpointing: Checkpointing::Idle,
             since_checkpoint: 0,
-            head_moving: false,
+            moving: None,
+            ended: false,
             watched: None,
             salts: Vec::new(),
         }
@@ -164,8 +169,8 @@ impl Log {
 
     /// Writes whole blocks, as many as fit into the open record; answers how many. Call again with the rest.
     pub(crate) fn write(&mut self, first: u64, data: &[u8]) -> Outcome<Result<usize, Blocked>> {
-        self.is_not_closed()?;
-        let count = (data.len() / BLOCK) as u64;
+        // As much as a record takes: so few pages are needed at once.
+        let count = (data.len() / BLOCK).min(MAX_CELLS) as u64;
         if let Some((number, at)) = self.map.missing(first..first + count) {
             return Ok(Err(Blocked::Page { number, at }));
         }
@@ -174,7 +179,6 @@ impl Log {
 
     /// Forgets what blocks hold: they read as zeros. Answers how many blocks from `first` on are done.
     pub(crate) fn discard(&mut self, first: u64, count: u64) -> Outcome<Result<u64, Blocked>> {
-        self.is_not_closed()?;
         let end = first + count;
         let Some(start) = self.map.next_mapped(first, end) else {
             return Ok(Ok(count));
@@ -199,11 +203,6 @@ impl Log {
         }
         self.note_discard(start, stop - start);
         Ok(Ok(stop - first))
-    }
-
-    /// Nothing is taken behind the record that closes the log: the next opening reads no further.
-    fn is_not_closed(&self) -> Outcome {
-        if self.closed { Err(Fault::Failed) } else { Ok(()) }
     }
 
     /// Takes in a page of the map that was read and verified.

@@ -2,7 +2,7 @@
 
 use super::{Blocked, Log, Purpose, buffer::Buffer, durable::Pending, segments::Stage};
 use crate::{
-    fault::Outcome,
+    fault::{Fault, Outcome},
     format::{
         Sealer,
         head::Mark,
@@ -149,6 +149,9 @@ impl Log {
 
     /// Sees to it that the open record has room for one cell and one extent.
     pub(super) fn ensure_room(&mut self, purpose: Purpose) -> Outcome<Result<(), Blocked>> {
+        if self.ended {
+            return Err(Fault::Failed);
+        }
         if self.open.as_ref().is_some_and(Record::is_full) {
             self.close_record();
         }
@@ -228,6 +231,7 @@ impl Log {
             segment.used = align;
         }
         self.tail = Some((next, align));
+        self.earlier = self.last_closed();
         self.upkeep = true;
         self.grace &= purpose != Purpose::Write;
         Ok(())
@@ -254,7 +258,7 @@ impl Log {
         let lsn = self.next_lsn;
         let header = RecordHeader {
             lsn,
-            durable: self.durable.lsn,
+            durable: self.durable.lsn.max(self.earlier),
             previous: self.previous,
             length,
             extents: record.extents,

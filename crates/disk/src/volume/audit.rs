@@ -36,7 +36,8 @@ impl<S: Store> Volume<S> {
             if place.is_nowhere() {
                 return Ok(None);
             }
-            log.locate_page(number, place).map_err(|fault| fault.to_string())?
+            log.locate_page(number, place)
+                .map_err(|fault| fault.to_string())?
         };
         let piece = piece.ok_or("a page that moves during an audit")?;
         let mut memory = AlignedBuffer::new(memory_for(BLOCK));
