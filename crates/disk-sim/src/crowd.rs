@@ -154,7 +154,9 @@ pub fn meet(seed: u64) -> Result<(), Wrong> {
         together(&volume, &mut members)?;
         let power = store.is_dead();
         if !power {
-            volume.audit().map_err(|what| Wrong::new(format!("audit: {what}")))?;
+            volume
+                .audit()
+                .map_err(|what| Wrong::new(format!("audit: {what}")))?;
         }
         drop(volume);
         if power {

@@ -277,10 +277,11 @@ impl Session {
             self.set(first, stamps);
             return Ok(Went::On);
         };
-        if self.excuse(&fault, act)? == Went::Down {
+        let excuse = self.excuse(&fault, act);
+        if excuse != Ok(Went::On) {
             // Any part of it may have got into the log.
             self.set(first, stamps);
-            return Ok(Went::Down);
+            return excuse;
         }
         // It goes on: a first part of it was done, and that can be read.
         let mut done = 0;
@@ -556,10 +557,7 @@ pub fn everything(volume: &Volume<SimStore>, damaged: bool) -> Result<Vec<Option
 ///
 /// # Errors
 /// As [`Volume::read`].
-pub fn stamps<S: Store>(
-    volume: &Volume<S>,
-    blocks: Range<usize>,
-) -> Result<Result<Vec<u64>, Wrong>, Fault> {
+pub fn stamps<S: Store>(volume: &Volume<S>, blocks: Range<usize>) -> Result<Result<Vec<u64>, Wrong>, Fault> {
     let length = blocks.len() * BLOCK;
     let mut memory = AlignedBuffer::new(memory_for(length));
     let bytes = volume.read((blocks.start * BLOCK) as u64, length, &mut memory)?;

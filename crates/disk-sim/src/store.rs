@@ -137,7 +137,11 @@ impl SimStore {
 
     /// Lets others go first.
     fn give_way(&self) {
-        let turns = self.process().jostled.as_mut().map_or(0, |random| random.below(6));
+        let turns = self
+            .process()
+            .jostled
+            .as_mut()
+            .map_or(0, |random| random.below(6));
         for _ in 0..turns {
             std::thread::yield_now();
         }

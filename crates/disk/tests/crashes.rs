@@ -14,10 +14,7 @@ const BLOCKS: usize = 2500;
 fn ground(align: u32) -> Ground {
     Ground {
         geometry: Geometry::new(BLOCKS as u64, 64 << 10, align).unwrap(),
-        memory: Memory {
-            buffers: 2,
-            pages: 4,
-        },
+        memory: Memory { buffers: 2, pages: 4 },
         room: usize::MAX,
     }
 }

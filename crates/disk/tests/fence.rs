@@ -19,10 +19,7 @@ struct Second {
 fn ground() -> Ground {
     Ground {
         geometry: Geometry::new(2000, 64 << 10, 512).unwrap(),
-        memory: Memory {
-            buffers: 3,
-            pages: 4,
-        },
+        memory: Memory { buffers: 3, pages: 4 },
         room: usize::MAX,
     }
 }
@@ -31,9 +28,21 @@ fn history() -> Vec<Op> {
     let mut ops = Vec::new();
     for round in 0..12 {
         let first = round * 37 % 900;
-        ops.extend([Op::Write { first, count: 1 + round * 3 }, Op::Flush]);
+        ops.extend([
+            Op::Write {
+                first,
+                count: 1 + round * 3,
+            },
+            Op::Flush,
+        ]);
         ops.extend([Op::Write { first: 0, count: 9 }, Op::TendOnce]);
-        ops.extend([Op::Discard { first: first + 1, count: 2 }, Op::Flush]);
+        ops.extend([
+            Op::Discard {
+                first: first + 1,
+                count: 2,
+            },
+            Op::Flush,
+        ]);
     }
     ops.extend([Op::Tend, Op::Close]);
     ops
@@ -59,7 +68,11 @@ fn intrude(at: u64) -> bool {
             continue;
         };
         // All that was acknowledged before is there; what was under way may be.
-        before.explains(&second.saw).or_else(|_| first.oracle.explains(&second.saw)).unwrap();
+        let saw = before.explains(&second.saw).or_else(|wrong| {
+            let after = first.oracle.explains(&second.saw);
+            after.map_err(|_| format!("act {at}, {op:?}, went {went:?}: {wrong}"))
+        });
+        saw.unwrap();
         stays_away(&first, &second);
         return true;
     }
@@ -85,7 +98,12 @@ fn stays_away(first: &Session, second: &Second) {
     second.volume.write(0, &content(0, 77)).unwrap();
     second.volume.flush().unwrap();
     let third = first.store.again(Faults::default());
-    let third = Volume::open(third, key().unwrap(), &options(&ground(), Some(second.volume.witness()))).unwrap();
+    let third = Volume::open(
+        third,
+        key().unwrap(),
+        &options(&ground(), Some(second.volume.witness())),
+    )
+    .unwrap();
     let mut expected = second.saw.clone();
     expected[0] = Some(77);
     assert_eq!(everything(&third, false).unwrap(), expected);
