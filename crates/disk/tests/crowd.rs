@@ -1,5 +1,11 @@
 //! Several threads at once on one volume: on a simulated store with crashes, and on a real directory.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on must stop"
+)]
+
 use cofferdam_disk::{
     Access, Directory, Geometry, Volume,
     volume::{Keeper, Options, check::check},

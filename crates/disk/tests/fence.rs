@@ -1,6 +1,12 @@
 //! Two processes on one store, as where a store is shared and nothing locks it: from the second one's opening on, the
 //! first acknowledges nothing, and nothing of it counts.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must stop"
+)]
+
 use cofferdam_disk::{Fault, Geometry, Memory, Volume};
 use cofferdam_disk_sim::{
     oracle::content,
