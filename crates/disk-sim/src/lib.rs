@@ -11,14 +11,17 @@
 //! | [`rot`] | damage, and old copies put back |
 //! | [`life`] | a whole life, decided by a seed |
 //! | [`lives`] | many of them, on all processors |
+//! | [`targets`] | what the fuzz targets do |
+//! | [`crowd`] | several threads at once on one volume |
 //!
-//! What this crate does not do: real files, real time, more than one thread in a life (`crates/disk/tests` has those).
+//! What this crate does not do: real files, real time (`crates/disk/tests` has those).
 
 #![expect(
     clippy::indexing_slicing,
     reason = "a judge that is itself wrong must stop at once, and is never installed"
 )]
 
+pub mod crowd;
 pub mod life;
 pub mod lives;
 pub mod medium;
@@ -27,6 +30,7 @@ pub mod random;
 pub mod rot;
 pub mod session;
 pub mod store;
+pub mod targets;
 
 /// What the engine did that it must not do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::{
     oracle::Oracle,
     random::Random,
     rot::{Back, Damage, Victim},
-    session::{Ground, Op, Session, Went},
+    session::{Ground, Op, Opening, Session, Went},
     store::Faults,
 };
 use cofferdam_disk::{Geometry, Memory};
@@ -112,7 +112,7 @@ impl Life {
             self.session.audit()?;
         }
         if went == Went::Down {
-            self.down()?;
+            self.down(op)?;
         }
         Ok(())
     }
@@ -161,8 +161,11 @@ impl Life {
         self.copies.push(Copy { medium, oracle });
     }
 
-    fn down(&mut self) -> Result<(), Wrong> {
-        if self.session.store.is_dead() {
+    fn down(&mut self, op: Op) -> Result<(), Wrong> {
+        // A process may die of itself, or with the power.
+        let dead = self.session.store.is_dead();
+        let power = op == Op::Crash || dead && self.random.percent(60);
+        if power && dead {
             self.session.store.medium().crash();
         }
         if self.random.percent(25) {
@@ -173,11 +176,16 @@ impl Life {
         }
         let mut deaths = Vec::new();
         while self.random.percent(25) {
-            deaths.push(self.random.below(12));
+            deaths.push((self.random.below(12), self.random.percent(50)));
         }
-        let with_witness = self.random.percent(50);
+        let opening = Opening {
+            power,
+            deaths,
+            with_witness: self.random.percent(50),
+            with_arena: self.random.percent(40),
+        };
         self.tale.recoveries += 1;
-        self.session.recover(&deaths, with_witness)?;
+        self.session.recover(&opening)?;
         self.session.audit()
     }
 

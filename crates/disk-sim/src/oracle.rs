@@ -23,6 +23,8 @@ pub struct Oracle {
     events: Vec<Event>,
     /// How many events a flush has acknowledged.
     floor: usize,
+    /// How many events were answered for: they outlive the process, if the machine goes on.
+    answered: usize,
     /// The same of the flush before, so far as it was another.
     floor_before: usize,
     next_stamp: u64,
@@ -35,6 +37,7 @@ impl Oracle {
             now: vec![0; blocks],
             events: Vec::new(),
             floor: 0,
+            answered: 0,
             floor_before: 0,
             next_stamp: 1,
         }
@@ -69,6 +72,19 @@ impl Oracle {
         if self.events.len() > self.floor {
             self.floor_before = self.floor;
             self.floor = self.events.len();
+        }
+    }
+
+    /// Everything up to now was answered for.
+    pub fn answered(&mut self) {
+        self.answered = self.events.len();
+    }
+
+    /// The process ended and a successor has its memory: what was answered for must be there.
+    pub fn outlived(&mut self) {
+        if self.answered > self.floor {
+            self.floor_before = self.floor;
+            self.floor = self.answered;
         }
     }
 
@@ -145,6 +161,7 @@ impl Oracle {
         self.floor_before = self.floor_before.min(moment);
         self.floor = self.floor.min(moment);
         self.flushed();
+        self.answered();
     }
 }
 

@@ -8,12 +8,12 @@ use crate::{
     store::{Faults, SimStore},
 };
 use cofferdam_disk::{
-    BLOCK, Fault, Geometry, Memory, Volume, Witness,
-    volume::{Options, check::check, memory_for},
+    Arena, BLOCK, Fault, Geometry, Memory, Rescue, Store, Volume, Witness,
+    volume::{Options, Succession, check::check, memory_for},
 };
 use cofferdam_linux::aligned::AlignedBuffer;
 use cofferdam_vault::VolumeKey;
-use std::{cell::RefCell, io, ops::Range};
+use std::{cell::RefCell, io, ops::Range, os::fd::OwnedFd};
 
 /// Blocks that are read at once when everything is.
 const AT_ONCE: usize = 100;
@@ -72,6 +72,22 @@ pub struct Ground {
     pub room: usize,
 }
 
+/// How a volume is opened again.
+#[derive(Debug, Clone, Default)]
+pub struct Opening {
+    /// Whether the power failed: then nothing is left in memory either.
+    pub power: bool,
+    /// The acts at which openings die before one comes through, and whether the power fails with them.
+    pub deaths: Vec<(u64, bool)>,
+    /// Whether the newest witness is held against it.
+    pub with_witness: bool,
+    /// Whether its memory is to outlive it.
+    pub with_arena: bool,
+}
+
+/// A volume, and what a successor would find.
+type Opened = (Volume<SimStore>, Option<OwnedFd>);
+
 /// How an operation went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Went {
@@ -93,6 +109,10 @@ pub struct Session {
     /// The newest witness.
     pub witness: Option<Witness>,
     volume: Option<Volume<SimStore>>,
+    /// What a successor of the process that has the volume open would find.
+    arena: Option<OwnedFd>,
+    /// The act of this process at which it is to die, if not before then at an act of the next.
+    carried: Option<u64>,
     random: Random,
     faults: Faults,
 }
@@ -141,6 +161,8 @@ impl Session {
             oracle: Oracle::new(blocks),
             witness: Some(volume.witness()),
             volume: Some(volume),
+            arena: None,
+            carried: None,
             random,
             faults: Faults::default(),
         })
@@ -166,11 +188,38 @@ impl Session {
         self.store.order(faults);
     }
 
+    /// Orders that the process dies at an act, also where that is an act of the next one, or of one after.
+    pub fn order_death(&mut self, at: u64) {
+        self.carried = Some(at);
+        self.order(Faults {
+            crash_at: self.carried,
+            ..Faults::default()
+        });
+    }
+
+    /// The death that was ordered is not to come any more.
+    pub fn call_off(&mut self) {
+        self.carried = None;
+    }
+
+    /// Whether the death that was ordered is still to come.
+    pub fn is_to_die(&self) -> bool {
+        self.carried.is_some() && !self.store.is_dead()
+    }
+
     /// Does an operation.
     ///
     /// # Errors
     /// What the engine did wrong.
     pub fn apply(&mut self, op: Op) -> Result<Went, Wrong> {
+        let went = self.act(op)?;
+        if went == Went::On {
+            self.oracle.answered();
+        }
+        Ok(went)
+    }
+
+    fn act(&mut self, op: Op) -> Result<Went, Wrong> {
         match op {
             Op::Write { first, count } => self.write(first, count),
             Op::Discard { first, count } => self.discard(first, count),
@@ -188,10 +237,12 @@ impl Session {
         }
     }
 
-    fn end(&self, power: bool) {
+    /// The process has ended; the power may have failed too.
+    fn end(&mut self, power: bool) {
         let mut medium = self.store.medium();
         if power {
             medium.crash();
+            self.arena = None;
         } else {
             medium.settle();
         }
@@ -226,10 +277,11 @@ impl Session {
             self.set(first, stamps);
             return Ok(Went::On);
         };
-        if self.excuse(&fault, act)? == Went::Down {
+        let excuse = self.excuse(&fault, act);
+        if excuse != Ok(Went::On) {
             // Any part of it may have got into the log.
             self.set(first, stamps);
-            return Ok(Went::Down);
+            return excuse;
         }
         // It goes on: a first part of it was done, and that can be read.
         let mut done = 0;
@@ -338,6 +390,7 @@ impl Session {
             }
         }
         self.volume = None;
+        self.arena = None;
         self.end(false);
         Ok(Went::Down)
     }
@@ -402,36 +455,70 @@ impl Session {
         }
     }
 
-    /// Opens the volume after its process has ended, dying on the way at the acts in `deaths`; then everything is
-    /// read.
+    /// Opens the volume after its process has ended; then everything is read.
     ///
     /// # Errors
     /// What the engine did wrong.
-    pub fn recover(&mut self, deaths: &[u64], with_witness: bool) -> Result<(), Wrong> {
+    pub fn recover(&mut self, opening: &Opening) -> Result<(), Wrong> {
         self.volume = None;
-        self.end(self.store.is_dead());
-        let options = options(&self.ground, self.witness.filter(|_| with_witness));
-        let mut deaths = deaths.iter();
-        let volume = loop {
+        self.end(opening.power);
+        let power = opening.deaths.iter().any(|(_, power)| *power);
+        if self.arena.is_some() && !power && self.faults.write_error_at.is_none() {
+            self.oracle.outlived();
+        }
+        let carried = self.carry();
+        let mut deaths = carried.iter().map(|at| (*at, true)).chain(opening.deaths.clone());
+        let (volume, arena) = loop {
+            let death = deaths.next();
             self.faults = Faults {
-                crash_at: deaths.next().copied(),
+                crash_at: death.map(|(act, _)| act),
                 ..Faults::default()
             };
             self.store = self.store.again(self.faults);
-            match Volume::open(self.store.clone(), key()?, &options) {
-                Ok(volume) if !self.store.is_dead() => break volume,
-                Ok(_) => self.end(true),
-                Err(_) if self.store.is_dead() => self.end(true),
-                Err(fault) => return Err(Wrong::new(format!("open: {fault}"))),
+            match self.open(opening)? {
+                Ok(opened) if !self.store.is_dead() => break opened,
+                Err(fault) if !self.store.is_dead() => return Err(Wrong::new(format!("open: {fault}"))),
+                _ => {
+                    self.carried = None;
+                    self.end(death.is_some_and(|(_, power)| power));
+                }
             }
         };
-        // It came through before its death: that is called off.
-        self.order(Faults::default());
+        // It came through before its death: that is called off, or put off.
+        match self.carry() {
+            Some(at) => self.order_death(at),
+            None => self.order(Faults::default()),
+        }
         let moment = self.oracle.explains(&everything(&volume, false)?)?;
         self.oracle.went_back_to(moment);
         self.witness = Some(volume.witness());
-        self.volume = Some(volume);
+        (self.volume, self.arena) = (Some(volume), arena);
         Ok(())
+    }
+
+    /// The ordered death, as the next process counts its acts.
+    fn carry(&mut self) -> Option<u64> {
+        let (acts, _) = self.store.counts();
+        self.carried = self.carried.filter(|_| !self.store.is_dead());
+        self.carried = self.carried.map(|at| at.saturating_sub(acts));
+        self.carried
+    }
+
+    fn open(&self, opening: &Opening) -> Result<Result<Opened, Fault>, Wrong> {
+        let broken = |error: io::Error| Wrong::new(error.to_string());
+        let mut options = options(&self.ground, self.witness);
+        options.witness = options.witness.filter(|_| opening.with_witness);
+        let rescue = self.arena.as_ref().map(OwnedFd::try_clone).transpose();
+        let rescue = rescue.map_err(broken)?.map(Rescue::new).into_iter().collect();
+        let (file, arena) = if opening.with_arena {
+            let (file, arena) = Arena::new(self.ground.memory.buffers).map_err(broken)?;
+            (Some(file), Some(arena))
+        } else {
+            (None, None)
+        };
+        let succession = Succession { arena, rescue };
+        let volume = Volume::succeed(self.store.clone(), key()?, &options, succession);
+        Ok(volume.map(|volume| (volume, file)))
     }
 
     /// Numbers for whoever leads the session.
@@ -466,7 +553,11 @@ pub fn everything(volume: &Volume<SimStore>, damaged: bool) -> Result<Vec<Option
     Ok(all)
 }
 
-fn stamps(volume: &Volume<SimStore>, blocks: Range<usize>) -> Result<Result<Vec<u64>, Wrong>, Fault> {
+/// The stamps of some blocks, where they can be read; the inner error where they are mangled.
+///
+/// # Errors
+/// As [`Volume::read`].
+pub fn stamps<S: Store>(volume: &Volume<S>, blocks: Range<usize>) -> Result<Result<Vec<u64>, Wrong>, Fault> {
     let length = blocks.len() * BLOCK;
     let mut memory = AlignedBuffer::new(memory_for(length));
     let bytes = volume.read((blocks.start * BLOCK) as u64, length, &mut memory)?;

@@ -1,7 +1,7 @@
 //! A store on a [`Medium`], with the faults that are ordered of it. Each clone is the same process; [`SimStore::again`]
 //! is another one on the same medium.
 
-use crate::medium::Medium;
+use crate::{medium::Medium, random::Random};
 use cofferdam_disk::{Store, geometry::SegmentName};
 use std::{
     io,
@@ -41,6 +41,20 @@ struct Process {
     makes: u64,
     dead: bool,
     head_seen: u64,
+    jostled: Option<Random>,
+    intruder: Option<Intruder>,
+}
+
+/// What happens in the middle of another process's life.
+struct Intruder {
+    at: u64,
+    act: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for Intruder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Intruder at {}", self.at)
+    }
 }
 
 /// One process's view of a medium.
@@ -106,7 +120,43 @@ impl SimStore {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on each call lets other threads go first, now and again.
+    pub fn jostle(&self) {
+        self.process().jostled = Some(Random::new(1));
+    }
+
+    /// Just before this process's act `at`, counted from now on, something else happens.
+    pub fn intrude(&self, at: u64, act: impl FnOnce() + Send + 'static) {
+        let mut process = self.process();
+        process.acts = 0;
+        process.intruder = Some(Intruder {
+            at,
+            act: Box::new(act),
+        });
+    }
+
+    /// Lets others go first.
+    fn give_way(&self) {
+        let turns = self
+            .process()
+            .jostled
+            .as_mut()
+            .map_or(0, |random| random.below(6));
+        for _ in 0..turns {
+            std::thread::yield_now();
+        }
+        let intruder = {
+            let mut process = self.process();
+            let acts = process.acts;
+            process.intruder.take_if(|intruder| intruder.at == acts)
+        };
+        if let Some(intruder) = intruder {
+            (intruder.act)();
+        }
+    }
+
     fn act(&self, writes: bool) -> io::Result<Fate> {
+        self.give_way();
         let mut process = self.process();
         if process.dead {
             return Err(died());
@@ -240,6 +290,7 @@ impl Store for SimStore {
         if self.process().dead {
             return Err(died());
         }
-        Ok(self.process().head_seen == self.medium().heads)
+        let heads = self.medium().heads;
+        Ok(self.process().head_seen == heads)
     }
 }

@@ -38,10 +38,14 @@ impl<S: Store> Volume<S> {
         match action {
             Action::Make { slot, name, header } => {
                 let made = self.store.make(name, self.segment, &header);
-                self.lock().made(slot, made.is_ok());
-                if let Err(error) = made {
-                    self.note_full(&error);
+                if let Err(error) = &made {
+                    self.note_full(error);
+                    // What may be left of it must not pass for a segment that was damaged later: see recovery.
+                    self.store
+                        .delete(name)
+                        .map_err(Fault::store("delete a segment that could not be made"))?;
                 }
+                self.lock().made(slot, made.is_ok());
             }
             Action::Append {
                 lsn,

@@ -97,10 +97,13 @@ impl<S: Store> Recovery<'_, S> {
             chain.proven = chain.proven.max(witness.lsn());
         }
         let mut offset = at.offset;
+        let newest = names.last().copied();
         for name in names {
             let Some((header, sealer)) = open_segment(self.store, self.key, name, self.head.volume)? else {
-                if name == at.segment {
-                    return Err(Fault::at(name, 0, "the checkpoint's segment has no valid header"));
+                // Segments are made one after the other, each wholly before the next: a crash leaves none but the
+                // last without its header. Any other's was damaged, and with its salt goes all that lies in it.
+                if name == at.segment || Some(name) != newest {
+                    return Err(Fault::at(name, 0, "the segment has no valid header"));
                 }
                 continue;
             };

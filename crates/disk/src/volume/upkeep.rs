@@ -57,8 +57,8 @@ impl<S: Store> Volume<S> {
                 let log = self.lock();
                 (log.has_idle(), log.cleaning_pays(), log.used())
             };
-            let makes_room = idle || (pays && self.clean_some()?);
-            if !makes_room {
+            let cleaned = !idle && pays && self.clean_some()?;
+            if !idle && !cleaned {
                 break;
             }
             match self.checkpoint(false) {

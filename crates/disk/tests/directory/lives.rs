@@ -1,5 +1,11 @@
 //! A volume on a real directory: what was written is read, also after closing, after a crash, and while cleaning.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must stop"
+)]
+
 use cofferdam_disk::{
     Access, BLOCK, Directory, Fault, Geometry, Volume,
     volume::{Options, check::check, memory_for},

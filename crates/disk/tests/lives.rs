@@ -1,0 +1,19 @@
+//! Simulated lives, decided by their seeds. `cargo xtask lives` leads as many more as are asked for.
+
+use cofferdam_disk_sim::lives::lead;
+
+/// The seeds: always the same ones here, so that a failure is found again.
+const FIRST: u64 = 1;
+const COUNT: u64 = 1000;
+
+#[test]
+fn no_life_goes_wrong() {
+    let report = lead(FIRST, COUNT, || ());
+    assert!(report.failures.is_empty(), "{:#?}", report.failures);
+    // The test would pass as well where nothing happened in a life.
+    let tale = report.tale;
+    assert!(
+        tale.operations > 50 * COUNT && tale.recoveries > 4 * COUNT && tale.damages > COUNT,
+        "{tale:?}"
+    );
+}
