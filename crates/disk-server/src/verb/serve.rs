@@ -13,7 +13,7 @@ use crate::{
     witness_file::WitnessFile,
     worker::Setting,
 };
-use cofferdam_linux::{loop_device::LoopDevice, memory};
+use cofferdam_linux::{loop_device::LoopDevice, memory, process};
 use cofferdam_model::{Problem, Result};
 use std::{io::Write, path::Path, process::ExitCode, sync::Arc, thread, time::Duration};
 
@@ -30,6 +30,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// What keeps the disk from being opened, shown, mounted, or closed.
 pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     memory::undumpable().map_err(doing("keeping this process's memory out of dumps"))?;
+    process::keep_descriptors().map_err(doing("keeping descriptors from other programs"))?;
     let mut signals = Signals::catch()?;
     let setting = Setting {
         key: key_file::read(&serve.key.key_file)?,

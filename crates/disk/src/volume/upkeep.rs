@@ -57,7 +57,8 @@ impl<S: Store> Volume<S> {
                 let log = self.lock();
                 (log.has_idle(), log.cleaning_pays(), log.used())
             };
-            if !idle && !(pays && self.clean_some()?) {
+            let gains = idle || (pays && self.clean_some()?);
+            if !gains {
                 break;
             }
             match self.checkpoint(false) {
