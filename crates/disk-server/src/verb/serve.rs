@@ -13,8 +13,9 @@ use crate::{
     witness_file::WitnessFile,
     worker::Setting,
 };
-use cofferdam_linux::{loop_device::LoopDevice, memory};
+use cofferdam_linux::{loop_device::LoopDevice, memory, process};
 use cofferdam_model::{Problem, Result};
+use rustix::event::Timespec;
 use std::{io::Write, path::Path, process::ExitCode, sync::Arc, thread, time::Duration};
 
 /// How many threads serve: measured, see `docs/decisions`.
@@ -24,12 +25,19 @@ const THREADS: usize = 4;
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
 
+/// How long it is waited before a device that is in use is looked at again.
+const LOOK_AGAIN: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
 /// Does it.
 ///
 /// # Errors
 /// What keeps the disk from being opened, shown, mounted, or closed.
 pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     memory::undumpable().map_err(doing("keeping this process's memory out of dumps"))?;
+    process::keep_descriptors().map_err(doing("keeping descriptors from other programs"))?;
     let mut signals = Signals::catch()?;
     let setting = Setting {
         nowhere: None,
@@ -49,9 +57,9 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     match show(&connection, mount, json) {
         Ok(device) => {
             until_enough(&mut signals, &minder, mount)?;
-            detach(device)?;
+            let detached = detach_when_free(device, &mut signals, &minder);
             minder.close()?;
-            Ok(ExitCode::SUCCESS)
+            detached.map(|()| ExitCode::SUCCESS)
         }
         Err(problem) => {
             minder.close()?;
@@ -97,6 +105,34 @@ fn until_enough(signals: &mut Signals, minder: &Minder, mount: Option<&Path>) ->
     }
 }
 
+/// Detaches the device, however long somebody else uses it: a mount namespace that was made meanwhile has a copy of the
+/// mount. A second signal ends the waiting.
+fn detach_when_free(mut device: LoopDevice, signals: &mut Signals, minder: &Minder) -> Result<()> {
+    let mut told = false;
+    loop {
+        device = match device.detach() {
+            Ok(()) => return Ok(()),
+            Err((device, _)) => device,
+        };
+        if signals.wait_for(minder.ended(), Some(&LOOK_AGAIN))?.is_some() {
+            return Err(still_used(&device));
+        }
+        if !told {
+            eprintln!(
+                "cofferdam-disk: {}; waiting for that; a further signal ends it",
+                still_used(&device)
+            );
+            told = true;
+        }
+    }
+}
+
+fn still_used(device: &LoopDevice) -> Problem {
+    Problem::busy(format!("{} is still in use", device.path().display())).remedy(
+        "close whatever has it open (fuser), also mounts in other mount namespaces (grep /proc/*/mountinfo)",
+    )
+}
+
 fn detach(mut device: LoopDevice) -> Result<()> {
     for _ in 0..ATTEMPTS {
         match device.detach() {
@@ -105,7 +141,5 @@ fn detach(mut device: LoopDevice) -> Result<()> {
         }
         thread::sleep(PAUSE);
     }
-    let shown = device.path().display().to_string();
-    Err(Problem::busy(format!("{shown} is still in use"))
-        .remedy("close whatever has it open (fuser shows it); it is detached then"))
+    Err(still_used(&device))
 }

@@ -77,7 +77,6 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let (arena_file, arena) = Arena::new(BUFFERS).map_err(doing("taking memory for the disk"))?;
     wire::send(socket.as_fd(), &Report::Arena, &[arena_file.as_fd()])?;
     let access = if direct { Access::Direct } else { Access::Buffered };
-    let store = Directory::on(lent.claim, access).map_err(doing("opening the store"))?;
     let places = lent
         .channels
         .into_iter()
@@ -85,7 +84,8 @@ fn work(socket: &OwnedFd) -> Result<()> {
         .collect::<std::io::Result<Vec<_>>>();
     let places = places.map_err(doing("taking locked memory"))?;
     reserve_keys().map_err(of_fault)?;
-    let missing = confine(&store)?;
+    let missing = confine(&lent.claim)?;
+    let store = Directory::on(lent.claim, access).map_err(doing("opening the store"))?;
     let key = VolumeKey::read(File::from(lent.key)).map_err(doing("taking the key"))?;
     let options = Options {
         witness: witness.as_deref().and_then(Witness::parse),
@@ -173,10 +173,11 @@ impl Lent {
     }
 }
 
-/// Gives up every right that serving does not need; answers what could not be given up, or be had.
-fn confine(store: &Directory) -> Result<Vec<String>> {
+/// Gives up every right that serving does not need, before the store is looked at; answers what could not be given up, or be had.
+fn confine(claim: &Claim) -> Result<Vec<String>> {
+    let [root, _] = claim.descriptors();
     let report = Confinement {
-        beneath: &[store.root()],
+        beneath: &[root],
         calls: Calls::of_a_file_server(),
         files: Strictness::BestEffort,
     }
