@@ -2,7 +2,7 @@
 //! the reader of a clear message.
 
 use crate::{
-    binaries::{find, find_postgres},
+    binaries::{find, find_postgres, find_python_module},
     command::finish,
     failure::{Failure, Outcome},
     progress::step,
@@ -34,8 +34,17 @@ const fn need_of_postgres(program: &'static str, packages: &'static [&'static st
     }
 }
 
-/// Everything that the private host uses.
-const FOR_HOST: [Need; 15] = [
+/// A module that the system's Python imports.
+const fn need_of_python(module: &'static str, packages: &'static [&'static str]) -> Need {
+    Need {
+        program: module,
+        packages,
+        find: find_python_module,
+    }
+}
+
+/// Everything that the private host uses, and the unit tests beside it.
+const FOR_HOST: [Need; 16] = [
     need("dockerd", &["docker.io"]),
     need("docker", &["docker.io", "docker-cli"]),
     need("runc", &["runc"]),
@@ -51,6 +60,7 @@ const FOR_HOST: [Need; 15] = [
     need("tar", &["tar"]),
     need("timeout", &["coreutils"]),
     need("pgrep", &["procps"]),
+    need_of_python("cryptography", &["python3-cryptography"]), // crates/disk/tests/stranger.py
 ];
 
 /// Everything that the benchmark of the sealed disk uses.

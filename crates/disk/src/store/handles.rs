@@ -162,7 +162,7 @@ mod tests {
         const PIECE: u32 = 4096;
         for round in 0..200 {
             let file = tempfile::tempfile().unwrap();
-            file.set_len(1 << 20).unwrap();
+            file.set_len((1 << 20) + 512).unwrap();
             let handle = Handle {
                 file,
                 written: AtomicU32::new(0),
@@ -174,7 +174,7 @@ mod tests {
                     scope.spawn(move || handle.append(piece * PIECE, &[0xaa; PIECE as usize]).unwrap());
                 }
             });
-            assert_eq!(handle.file.metadata().unwrap().len(), 1 << 20);
+            assert_eq!(handle.file.metadata().unwrap().len(), (1 << 20) + 512);
             let mut bytes = vec![0; 4 * PIECE as usize];
             handle.file.read_exact_at(&mut bytes, 0).unwrap();
             assert!(bytes.iter().all(|byte| *byte == 0xaa), "round {round}");

@@ -12,6 +12,8 @@
 //! | `tail` | the end of the log cut and damaged |
 //! | `places` | links, pipes and directories where files belong |
 //! | `errors`, `full` | stores that answer with errors, are full, slow, or large |
+//! | `golden` | stores of every version of the format, kept byte for byte |
+//! | `stranger` | a reader that knows the format's page and nothing else |
 //!
 //! Needs root and loop devices, for filesystems that are full.
 
@@ -24,11 +26,15 @@ mod flips;
 #[cfg(test)]
 mod full;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod mixes;
 #[cfg(test)]
 mod places;
+#[cfg(test)]
+mod stranger;
 #[cfg(test)]
 mod tail;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use cofferdam_disk::{
 };
 use cofferdam_linux::aligned::AlignedBuffer;
 use cofferdam_vault::VolumeKey;
+use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -89,6 +90,19 @@ impl Content {
             *byte = (random >> 56) as u8;
         }
         volume.write(first * BLOCK as u64, bytes)
+    }
+
+    /// The SHA-256 of each block that is not all zeros, one a line behind its number.
+    pub(crate) fn hashes(&self) -> String {
+        let numbered = (0_u64..).zip(self.0.chunks(BLOCK));
+        numbered
+            .filter(|(_, block)| block.iter().any(|byte| *byte != 0))
+            .map(|(number, block)| {
+                let hash = Sha256::digest(block);
+                let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("{number} {hash}\n")
+            })
+            .collect()
     }
 
     /// Zeros, here alone.
