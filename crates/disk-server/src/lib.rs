@@ -12,6 +12,7 @@
 //! | `key_file`, `witness_file` | what lies outside of the store |
 //! | `filesystem` | ext4 on the device: made once, mounted, unmounted |
 //! | `signals` | waiting for the end |
+//! | `notice` | lines for whoever runs this |
 //! | `problem` | the engine's faults as a person reads them |
 //!
 //! What it does not do: know the disk's format, or hold a key longer than the engine needs it.
@@ -21,6 +22,7 @@ pub mod exporter;
 mod filesystem;
 mod key_file;
 mod minder;
+mod notice;
 mod opened;
 mod problem;
 mod sealed;
@@ -32,7 +34,9 @@ mod worker;
 
 use clap::Parser;
 use cofferdam_model::ErrorKind;
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, io::Write, process::ExitCode};
+
+use notice::notice;
 
 /// Runs one command line; prints what it answers.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -45,9 +49,13 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(problem) => {
             if json {
-                eprintln!("{}", serde_json::json!({ "error": problem }));
+                drop(writeln!(
+                    std::io::stderr(),
+                    "{}",
+                    serde_json::json!({ "error": problem })
+                ));
             } else {
-                eprintln!("cofferdam-disk: {problem}");
+                notice(&problem);
             }
             ExitCode::from(if problem.kind == ErrorKind::Invalid { 2 } else { 1 })
         }

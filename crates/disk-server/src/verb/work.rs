@@ -20,8 +20,9 @@ use std::{
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     process::ExitCode,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// How often the supervisor hears that all is well.
@@ -30,8 +31,8 @@ const RHYTHM: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// A request that takes longer than this is no longer well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Opening and closing may take so many times as long as a request.
+const LONGER: u32 = 10;
 
 /// Buffers of 1 MiB for what is acknowledged and not written.
 const BUFFERS: usize = 8;
@@ -62,14 +63,15 @@ fn work(socket: &OwnedFd) -> Result<()> {
             direct,
             witness,
             channels,
-            rescue,
+            arenas,
+            patience,
         },
         descriptors,
     )) = orders
     else {
         return Err(Problem::invalid("no orders came; use cofferdam-disk serve"));
     };
-    let lent = Lent::take(descriptors, channels, rescue)?;
+    let lent = Lent::take(descriptors, channels, arenas)?;
     let (arena_file, arena) = Arena::new(BUFFERS).map_err(doing("taking memory for the disk"))?;
     wire::send(socket.as_fd(), &Report::Arena, &[arena_file.as_fd()])?;
     let access = if direct { Access::Direct } else { Access::Buffered };
@@ -80,12 +82,14 @@ fn work(socket: &OwnedFd) -> Result<()> {
         witness: witness.as_deref().and_then(Witness::parse),
         ..Options::default()
     };
-    let succeeds = lent.rescue.is_some();
+    let succeeds = !lent.arenas.is_empty();
     let succession = Succession {
         arena: Some(arena),
-        rescue: lent.rescue.map(Rescue::new),
+        rescues: lent.arenas.into_iter().map(Rescue::new).collect(),
     };
-    let volume = Volume::succeed(store, key, &options, succession).map_err(of_fault)?;
+    let patience = Duration::from_secs(patience);
+    let open = || Volume::succeed(store, key, &options, succession);
+    let volume = alive_meanwhile(socket, patience * LONGER, open).map_err(of_fault)?;
     let volume = Arc::new(volume);
     let keeper = keeper(&volume, socket)?;
     let disk: Arc<dyn Disk> = Arc::new(Sealed(Arc::clone(&volume)));
@@ -94,10 +98,13 @@ fn work(socket: &OwnedFd) -> Result<()> {
     }
     let mut serving = Serving::start(lent.channels, lent.abort, &disk).map_err(doing("starting threads"))?;
     wire::send(socket.as_fd(), &Report::Ready { missing }, &[])?;
-    until_enough(socket, &volume, &serving)?;
-    serving.join().map_err(doing("serving the disk"))?;
-    keeper.stop();
-    let witness = volume.close().map_err(of_fault)?;
+    until_enough(socket, &volume, &serving, patience)?;
+    let close = || {
+        serving.join().map_err(doing("serving the disk"))?;
+        keeper.stop();
+        volume.close().map_err(of_fault)
+    };
+    let witness = alive_meanwhile(socket, patience * LONGER, close)?;
     // Where the supervisor is gone nobody remembers this; the head says it too.
     drop(wire::send(
         socket.as_fd(),
@@ -113,11 +120,12 @@ struct Lent {
     key: OwnedFd,
     abort: Abort,
     channels: Vec<Channel>,
-    rescue: Option<OwnedFd>,
+    /// Of the workers before.
+    arenas: Vec<OwnedFd>,
 }
 
 impl Lent {
-    fn take(descriptors: Vec<OwnedFd>, channels: usize, rescue: bool) -> Result<Self> {
+    fn take(descriptors: Vec<OwnedFd>, channels: usize, arenas: usize) -> Result<Self> {
         let mut descriptors = descriptors.into_iter();
         let mut next = || {
             descriptors
@@ -129,13 +137,13 @@ impl Lent {
         let channels = (0..channels)
             .map(|_| next().map(Channel::from))
             .collect::<Result<Vec<_>>>()?;
-        let rescue = if rescue { Some(next()?) } else { None };
+        let arenas = (0..arenas).map(|_| next()).collect::<Result<Vec<_>>>()?;
         Ok(Lent {
             claim,
             key,
             abort,
             channels,
-            rescue,
+            arenas,
         })
     }
 }
@@ -160,7 +168,12 @@ fn keeper(volume: &Arc<Volume<Directory>>, socket: &OwnedFd) -> Result<Keeper<Di
 }
 
 /// Waits for the order to close, or for the connection's end; says every second that all is well, while it is.
-fn until_enough(socket: &OwnedFd, volume: &Volume<Directory>, serving: &Serving) -> Result<()> {
+fn until_enough(
+    socket: &OwnedFd,
+    volume: &Volume<Directory>,
+    serving: &Serving,
+    patience: Duration,
+) -> Result<()> {
     let mut heard = Some(socket.as_fd());
     loop {
         let waited = wait(heard, serving.ended())?;
@@ -182,10 +195,28 @@ fn until_enough(socket: &OwnedFd, volume: &Volume<Directory>, serving: &Serving)
         for fault in volume.take_damage() {
             drop(wire::send(to, &Report::Fault(fault.to_string()), &[]));
         }
-        if serving.longest() < PATIENCE {
+        if serving.longest() < patience {
             drop(wire::send(to, &Report::Alive, &[]));
         }
     }
+}
+
+/// Does what takes its time, and says every second that all is well: at most for as long as `limit`.
+fn alive_meanwhile<T>(socket: &OwnedFd, limit: Duration, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (done, is_done) = mpsc::channel::<()>();
+        let begun = Instant::now();
+        scope.spawn(move || {
+            while is_done.recv_timeout(Duration::from_secs(1)) == Err(mpsc::RecvTimeoutError::Timeout)
+                && begun.elapsed() < limit
+            {
+                drop(wire::send(socket.as_fd(), &Report::Alive, &[]));
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 struct Waited {

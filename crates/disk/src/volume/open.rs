@@ -32,8 +32,9 @@ use std::sync::{
 pub struct Succession {
     /// Memory for records that outlives this process.
     pub arena: Option<Arena>,
-    /// The arena of the process before, which has ended.
-    pub rescue: Option<Rescue>,
+    /// The arenas of the processes before, which have ended: of the last one that served, and of all that were to
+    /// follow it and did not get so far.
+    pub rescues: Vec<Rescue>,
 }
 
 /// What a volume's head says of it.
@@ -151,7 +152,7 @@ impl<S: Store> Volume<S> {
         let before = read_head(&store)?;
         let old = Head::decode(&before, &key)?;
         check_witness(&old, options.witness.as_ref())?;
-        if let Some(rescue) = &succession.rescue {
+        for rescue in &succession.rescues {
             write_what_was_left(&store, &old, rescue)?;
         }
         let head = Head {
