@@ -26,6 +26,25 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// Where Debian keeps PostgreSQL's own programs: `<version>/bin` below this.
+const POSTGRES: &str = "/usr/lib/postgresql";
+
+/// A program of PostgreSQL's, of the newest version that is installed.
+pub fn find_postgres(name: &str) -> Option<PathBuf> {
+    let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let mut versions: Vec<PathBuf> = std::fs::read_dir(POSTGRES)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    versions.sort_by_key(version);
+    versions
+        .into_iter()
+        .rev()
+        .map(|directory| directory.join("bin").join(name))
+        .find(|path| path.is_file())
+}
+
 /// A program of the machine that must be there.
 ///
 /// # Errors

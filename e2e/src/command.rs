@@ -10,6 +10,7 @@ use std::{
     fs::File,
     io::{Read, Seek},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 /// How long any one program may take, in seconds.
@@ -46,6 +47,14 @@ pub fn finish(command: &Command) -> Outcome<Ran> {
     start(command)?.end()
 }
 
+/// Runs a prepared command under a time limit of its own.
+///
+/// # Errors
+/// Where it cannot be started.
+pub fn finish_within(command: &Command, limit: Duration) -> Outcome<Ran> {
+    start_within(command, limit.as_secs())?.end()
+}
+
 /// A program that may still be running.
 #[derive(Debug)]
 pub struct Running {
@@ -60,11 +69,15 @@ pub struct Running {
 /// # Errors
 /// Where it cannot be started.
 pub fn start(command: &Command) -> Outcome<Running> {
+    start_within(command, LIMIT_SECONDS)
+}
+
+fn start_within(command: &Command, seconds: u64) -> Outcome<Running> {
     let line = line_of(command);
     let (out, err) = (memory("out")?, memory("err")?);
     let mut limited = Command::new("timeout");
     limited
-        .args(["--kill-after=5", &LIMIT_SECONDS.to_string()])
+        .args(["--kill-after=5", &seconds.to_string()])
         .arg(command.get_program())
         .args(command.get_args());
     for (name, value) in command.get_envs() {

@@ -2,26 +2,40 @@
 //! the reader of a clear message.
 
 use crate::{
-    binaries::find,
+    binaries::{find, find_postgres},
     command::finish,
     failure::{Failure, Outcome},
     progress::step,
 };
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 /// A program that everything here needs, and the Debian packages that bring it: the second is asked for
 /// only where the first did not bring it.
 struct Need {
     program: &'static str,
     packages: &'static [&'static str],
+    find: fn(&str) -> Option<PathBuf>,
 }
 
 const fn need(program: &'static str, packages: &'static [&'static str]) -> Need {
-    Need { program, packages }
+    Need {
+        program,
+        packages,
+        find,
+    }
+}
+
+/// One of PostgreSQL's own, which Debian keeps off the search path.
+const fn need_of_postgres(program: &'static str, packages: &'static [&'static str]) -> Need {
+    Need {
+        program,
+        packages,
+        find: find_postgres,
+    }
 }
 
 /// Everything that the private host uses.
-const NEEDED: [Need; 15] = [
+const FOR_HOST: [Need; 15] = [
     need("dockerd", &["docker.io"]),
     need("docker", &["docker.io", "docker-cli"]),
     need("runc", &["runc"]),
@@ -39,18 +53,52 @@ const NEEDED: [Need; 15] = [
     need("pgrep", &["procps"]),
 ];
 
-/// Makes sure that everything is there; with `install`, by installing what is not.
+/// Everything that the benchmark of the sealed disk uses.
+const FOR_DISK_BENCH: [Need; 14] = [
+    need("gocryptfs", &["gocryptfs"]),
+    need("fusermount", &["fuse3", "fuse"]),
+    need("fio", &["fio"]),
+    need("mkfs.ext4", &["e2fsprogs"]),
+    need("dumpe2fs", &["e2fsprogs"]),
+    need("losetup", &["mount"]),
+    need("mount", &["mount"]),
+    need("unshare", &["util-linux"]),
+    need("setpriv", &["util-linux"]),
+    need("tar", &["tar"]),
+    need("find", &["findutils"]),
+    need("timeout", &["coreutils"]),
+    need_of_postgres("initdb", &["postgresql"]),
+    need_of_postgres("pgbench", &["postgresql", "postgresql-contrib"]),
+];
+
+/// Makes sure that everything for the private host is there; with `install`, by installing what is not.
 ///
 /// # Errors
 /// Where something is missing and may not or cannot be installed; the text says what to install.
 pub fn prepare(install: bool) -> Outcome {
-    if !rustix::process::geteuid().is_root() {
-        return Err(Failure::new(
-            "this needs root: it starts a Docker of its own; run it with sudo",
-        ));
+    root("it starts a Docker of its own")?;
+    provide(&FOR_HOST, install)
+}
+
+/// Makes sure that everything for the benchmark of the sealed disk is there, by installing what is not.
+///
+/// # Errors
+/// Where something is missing and cannot be installed; the text says what to install.
+pub fn prepare_disk_bench() -> Outcome {
+    root("it mounts filesystems")?;
+    without_cluster(|| provide(&FOR_DISK_BENCH, true))
+}
+
+fn root(why: &str) -> Outcome {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
     }
+    Err(Failure::new(format!("this needs root: {why}; run it with sudo")))
+}
+
+fn provide(needed: &[Need], install: bool) -> Outcome {
     for round in 0..2 {
-        let packages = missing(round);
+        let packages = missing(needed, round);
         if packages.is_empty() {
             return Ok(());
         }
@@ -61,20 +109,23 @@ pub fn prepare(install: bool) -> Outcome {
             )));
         }
         if find("apt-get").is_none() {
-            let programs = NEEDED
+            let programs = needed
                 .iter()
                 .map(|need| need.program)
                 .collect::<Vec<_>>()
                 .join(", ");
             return Err(Failure::new(format!(
-                "this is not Debian or Ubuntu, so nothing is installed by itself; install Docker, runc and the other of these programs, then run this again: {programs}"
+                "this is not Debian or Ubuntu, so nothing is installed by itself; install what brings these programs, then run this again: {programs}"
             )));
         }
         step(&format!("installing with apt-get: {list}"), || {
             install_packages(&packages)
         })?;
     }
-    let programs = absent().map(|need| need.program).collect::<Vec<_>>().join(", ");
+    let programs = absent(needed)
+        .map(|need| need.program)
+        .collect::<Vec<_>>()
+        .join(", ");
     if programs.is_empty() {
         return Ok(());
     }
@@ -82,6 +133,24 @@ pub fn prepare(install: bool) -> Outcome {
         "installed, but still not there: {programs}"
     )))
 }
+
+/// Installs without Debian's habit of making and starting a PostgreSQL cluster with the package
+/// (pg_createcluster(1), `create_main_cluster`). The setting goes again afterwards: it is for this
+/// installation, not for the machine's owner.
+fn without_cluster(install: impl FnOnce() -> Outcome) -> Outcome {
+    if find_postgres("initdb").is_some() {
+        return install();
+    }
+    fs::create_dir_all(CLUSTER_SETTINGS)?;
+    let setting = format!("{CLUSTER_SETTINGS}/cofferdam-bench.conf");
+    fs::write(&setting, "create_main_cluster = false\n")?;
+    let installed = install();
+    fs::remove_file(setting)?;
+    installed
+}
+
+/// What Debian's package reads before it makes a cluster.
+const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.d";
 
 /// The release's own name, such as `bookworm`.
 ///
@@ -115,12 +184,12 @@ pub fn install_packages(packages: &BTreeSet<&'static str>) -> Outcome {
     Ok(())
 }
 
-fn absent() -> impl Iterator<Item = &'static Need> {
-    NEEDED.iter().filter(|need| find(need.program).is_none())
+fn absent(needed: &[Need]) -> impl Iterator<Item = &Need> {
+    needed.iter().filter(|need| (need.find)(need.program).is_none())
 }
 
-fn missing(round: usize) -> BTreeSet<&'static str> {
-    absent()
+fn missing(needed: &[Need], round: usize) -> BTreeSet<&'static str> {
+    absent(needed)
         .filter_map(|need| need.packages.get(round).or(need.packages.last()).copied())
         .collect()
 }

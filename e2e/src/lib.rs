@@ -6,6 +6,7 @@
 //! | [`ground`] | what must be installed on the machine, and how it gets there |
 //! | [`namespaces`] | entering the namespaces that everything then runs in |
 //! | [`scratch`], [`cgroups`] | what is on the machine's disk and in its cgroups meanwhile, and its removal |
+//! | [`fuse`] | ending what hangs on a FUSE server |
 //! | [`host`], [`engine`], [`daemon`] | inside: the private host, its dockerd and its cofferdamd |
 //! | [`image`], [`postgres_image`] | images made on the spot, without a registry |
 //! | [`gate`] | a runtime that waits, so that a case can act between the engine and the wrapper |
@@ -24,6 +25,7 @@ pub mod daemon;
 pub mod disk;
 pub mod engine;
 pub mod failure;
+pub mod fuse;
 pub mod gate;
 pub mod ground;
 pub mod host;

@@ -6,6 +6,7 @@
 use crate::{
     binaries::find,
     failure::{During, Outcome},
+    fuse,
     process::signal,
     scratch::Scratch,
 };
@@ -58,7 +59,14 @@ impl Place {
 /// # Errors
 /// Where the namespaces cannot be made.
 pub fn enter(binaries: &Path, images: &Path, arguments: &[OsString]) -> Outcome<i32> {
-    let scratch = Scratch::make()?;
+    enter_with(&Scratch::make()?, binaries, images, arguments)
+}
+
+/// The same with a scratch directory of the caller's, who may look at it afterwards.
+///
+/// # Errors
+/// Where the namespaces cannot be made.
+pub fn enter_with(scratch: &Scratch, binaries: &Path, images: &Path, arguments: &[OsString]) -> Outcome<i32> {
     let place = Place {
         scratch: scratch.path().to_owned(),
         binaries: binaries.to_owned(),
@@ -120,13 +128,16 @@ fn wait(child: &mut Child) -> Outcome<i32> {
 }
 
 /// Ends the first process of the new pid namespace, and with it all others; `unshare` then ends by itself.
+/// Callers of a FUSE server that hangs must be let go before.
 fn end_all(unshare: u32) {
     let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).unwrap_or_default();
     let first = children
         .split_whitespace()
         .next()
         .and_then(|pid| pid.parse().ok());
-    if let Err(failure) = signal(first.unwrap_or(unshare), Signal::KILL) {
+    let first = first.unwrap_or(unshare);
+    fuse::abort_all_of(first);
+    if let Err(failure) = signal(first, Signal::KILL) {
         eprintln!("not ended: {failure}");
     }
 }

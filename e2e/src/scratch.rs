@@ -1,4 +1,5 @@
-//! The one directory that a private host has on the machine's disk: `/var/tmp/cofferdam-<pid>`.
+//! The one directory that a private host has on the machine's disk: `/var/tmp/cofferdam-<pid>`, or below
+//! another parent.
 //!
 //! It is locked for as long as its maker lives, so that what a killed run left is told from what another
 //! run is using, without trusting process numbers.
@@ -37,8 +38,17 @@ impl Scratch {
     /// # Errors
     /// Where the directory cannot be made.
     pub fn make() -> Outcome<Self> {
-        remove_leftovers();
-        let path = Path::new(PARENT).join(format!("{PREFIX}{}", std::process::id()));
+        Self::make_below(Path::new(PARENT))
+    }
+
+    /// The same elsewhere, where it matters which disk it is on.
+    ///
+    /// # Errors
+    /// Where the directory cannot be made.
+    pub fn make_below(parent: &Path) -> Outcome<Self> {
+        fs::create_dir_all(parent).during(parent.display())?;
+        remove_leftovers(parent);
+        let path = parent.join(format!("{PREFIX}{}", std::process::id()));
         DirBuilder::new()
             .mode(0o755)
             .create(&path)
@@ -85,8 +95,8 @@ fn is_ours(entry: &fs::DirEntry) -> bool {
         && entry.path().join(LOCK).is_file()
 }
 
-fn remove_leftovers() {
-    let Ok(entries) = fs::read_dir(PARENT) else {
+fn remove_leftovers(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else {
         return;
     };
     for entry in entries.flatten() {

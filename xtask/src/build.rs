@@ -53,6 +53,13 @@ pub(crate) fn for_release() -> Outcome<PathBuf> {
     Ok(target()?.join("release"))
 }
 
+/// Builds the server of sealed disks for release.
+pub(crate) fn disk_server() -> Outcome {
+    step("building cofferdam-disk for release", || {
+        cargo(&["build", "--quiet", "--release", "-p", "cofferdam-disk-server"])
+    })
+}
+
 /// Builds the example that measures decisions.
 pub(crate) fn decide_example() -> Outcome {
     step("building the decide example", || {

@@ -1,7 +1,15 @@
 //! The outer half of the verbs that need a private host: prepare the ground, build, enter.
 
-use crate::{bench, build};
-use e2e::{Outcome, ground, namespaces::enter, postgres_image};
+use crate::{
+    bench::{self, sealed_disk},
+    build,
+};
+use e2e::{
+    Outcome, ground,
+    namespaces::{enter, enter_with},
+    postgres_image,
+    scratch::Scratch,
+};
 use std::{ffi::OsString, path::PathBuf};
 
 /// The demo, with the same build as the tests.
@@ -11,21 +19,29 @@ pub(crate) fn demo(install: bool) -> Outcome<u8> {
     inside(binaries, vec!["demo".into()])
 }
 
-/// A benchmark, with the release build.
-pub(crate) fn bench(name: bench::Name, json: Option<PathBuf>, quick: bool) -> Outcome<u8> {
+/// A benchmark that needs the private host, with the release build.
+pub(crate) fn bench(which: &bench::Bench) -> Outcome<u8> {
     ground::prepare(true)?;
     let binaries = build::for_release()?;
-    if name.needs_decide() {
+    if which.needs_decide() {
         build::decide_example()?;
     }
-    let mut arguments: Vec<OsString> = vec!["bench".into(), name.word().into()];
-    if let Some(json) = json {
-        arguments.extend(["--json".into(), std::path::absolute(json)?.into_os_string()]);
+    inside(binaries, as_typed())
+}
+
+/// The benchmark of the sealed disk: no Docker, but the same walls, so that mounts and servers end with the
+/// run, however it ends.
+pub(crate) fn sealed_disk(options: &sealed_disk::Options) -> Outcome<u8> {
+    ground::prepare_disk_bench()?;
+    if options.wants_ours() {
+        build::disk_server()?;
     }
-    if quick {
-        arguments.push("--quick".into());
-    }
-    inside(binaries, arguments)
+    let target = build::target()?;
+    let parent = options.scratch().unwrap_or_else(|| target.join("bench"));
+    let scratch = Scratch::make_below(&std::path::absolute(parent)?)?;
+    let code = enter_with(&scratch, &target.join("release"), &build::images()?, &as_typed())?;
+    sealed_disk::detach_leftovers(scratch.path())?;
+    Ok(exit_code(code))
 }
 
 /// The end-to-end cases, with the tests' build as it is.
@@ -37,5 +53,14 @@ pub(crate) fn suite(filter: &str) -> Outcome<u8> {
 
 fn inside(binaries: PathBuf, arguments: Vec<OsString>) -> Outcome<u8> {
     let code = enter(&binaries, &build::images()?, &arguments)?;
-    Ok(u8::try_from(code).unwrap_or(1))
+    Ok(exit_code(code))
+}
+
+/// The command line again: the inner half has the same working directory, so what it names means the same.
+fn as_typed() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
+}
+
+fn exit_code(code: i32) -> u8 {
+    u8::try_from(code).unwrap_or(1)
 }

@@ -42,16 +42,10 @@ enum Verb {
         #[arg(long)]
         no_install: bool,
     },
-    /// Measure beside a rival: attach, remap, decide, or all.
+    /// Measure beside a rival and hold the result against the promised number.
     Bench {
-        /// Which.
-        name: bench::Name,
-        /// Also write the table to this file.
-        #[arg(long)]
-        json: Option<PathBuf>,
-        /// A tenth of the work, to see whether it runs.
-        #[arg(long)]
-        quick: bool,
+        #[command(subcommand)]
+        which: bench::Bench,
     },
     /// Build for release and install on this host.
     Install {
@@ -89,7 +83,10 @@ fn run_outside(verb: Verb) -> Outcome<u8> {
         Verb::Test { filter, no_install } => test::run(&filter, !no_install),
         Verb::Check { no_install } => check::run(!no_install).map(|totals| totals.exit_code()),
         Verb::Demo { no_install } => outside::demo(!no_install),
-        Verb::Bench { name, json, quick } => outside::bench(name, json, quick),
+        Verb::Bench {
+            which: bench::Bench::SealedDisk(options),
+        } => outside::sealed_disk(&options),
+        Verb::Bench { which } => outside::bench(&which),
         Verb::Install { destdir, docker } => install::run(&destdir, docker).map(|()| 0),
         Verb::Suite { filter } => outside::suite(&filter),
         #[cfg(feature = "pages")]
@@ -101,7 +98,7 @@ fn run_inside(verb: Verb, place: Place) -> Outcome<u8> {
     match verb {
         Verb::Suite { filter } => suite::run(place, &filter),
         Verb::Demo { .. } => demo::run(place),
-        Verb::Bench { name, json, quick } => bench::run(place, name, json.as_deref(), quick).map(|()| 0),
+        Verb::Bench { which } => which.run(place).map(|()| 0),
         _ => Err(e2e::Failure::new("this verb does not run inside a private host")),
     }
 }

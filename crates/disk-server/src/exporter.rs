@@ -25,7 +25,7 @@ pub use cofferdam_linux::fuse::Abort;
 pub use connection::{Connection, READ_AHEAD};
 pub use fuse_loop::FuseLoop;
 pub use rustix::io::Errno;
-pub use serving::Serving;
+pub use serving::{Place, Serving};
 
 use std::io;
 use std::sync::Arc;

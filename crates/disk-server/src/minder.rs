@@ -49,7 +49,7 @@ struct Watch {
     witness: Option<WitnessFile>,
     remembered: Option<String>,
     worker: Option<Worker>,
-    /// What workers that have ended left in their memory: needed until one that follows them is ready.
+    /// What workers have left since one last opened the volume, oldest first.
     left: Vec<OwnedFd>,
     closing: OwnedFd,
     /// Whether `closing` has hung up: the worker was told to close.
@@ -201,6 +201,7 @@ impl Watch {
         match report {
             Report::Arena | Report::Alive | Report::Closed(_) => {}
             Report::Ready { missing } => {
+                // Whatever was left is in the log by now.
                 self.left.clear();
                 for missing in missing {
                     notice(missing);
@@ -254,12 +255,8 @@ impl Watch {
 
     fn start_worker(&mut self) -> Result<()> {
         let remembered = self.remembered.clone();
-        self.worker = Some(Worker::start(
-            &self.setting,
-            &self.connection,
-            remembered,
-            &self.left,
-        )?);
+        let worker = Worker::start(&self.setting, &self.connection, remembered, &self.left)?;
+        self.worker = Some(worker);
         Ok(())
     }
 

@@ -8,6 +8,18 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Sealed<S>(pub(crate) Arc<Volume<S>>);
 
+impl<S: Store> Sealed<S> {
+    /// The answer for the kernel; what it says too little of is kept for people.
+    fn told(&self, done: Result<(), Fault>) -> Result<(), Errno> {
+        done.map_err(|fault| {
+            if !matches!(fault, Fault::Full | Fault::Failed) {
+                self.0.report(&fault);
+            }
+            errno(&fault)
+        })
+    }
+}
+
 impl<S: Store + 'static> Disk for Sealed<S> {
     fn size(&self) -> u64 {
         self.0.size()
@@ -21,15 +33,15 @@ impl<S: Store + 'static> Disk for Sealed<S> {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
-        self.0.write(offset, data).map_err(|fault| errno(&fault))
+        self.told(self.0.write(offset, data))
     }
 
     fn flush(&self) -> Result<(), Errno> {
-        self.0.flush().map_err(|fault| errno(&fault))
+        self.told(self.0.flush())
     }
 
     fn discard(&self, offset: u64, length: u64) -> Result<(), Errno> {
-        self.0.discard(offset, length).map_err(|fault| errno(&fault))
+        self.told(self.0.discard(offset, length))
     }
 }
 

@@ -19,7 +19,7 @@ const MOST: usize = 64 << 10;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Order {
     /// Open the volume and serve it. Descriptors: the store's directory and lock, the key's pipe, the right to end the
-    /// connection, the channels, and the arenas of the workers before.
+    /// connection, the channels, and the arenas of the workers before, oldest first.
     Serve {
         /// Past the host's page cache.
         direct: bool,
@@ -27,8 +27,8 @@ pub(crate) enum Order {
         witness: Option<String>,
         /// How many channels there are.
         channels: usize,
-        /// How many arenas there are.
-        arenas: usize,
+        /// How many arenas workers before have left.
+        rescue: usize,
         /// Seconds that a request may take, while all is still well.
         patience: u64,
     },

@@ -44,7 +44,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts one, and tells it what to serve; `left` is what those before have left.
+    /// Starts one, and tells it what to serve; `rescue` is what those before have left.
     ///
     /// # Errors
     /// As starting a process.
@@ -52,7 +52,7 @@ impl Worker {
         setting: &Setting,
         connection: &Connection,
         witness: Option<String>,
-        left: &[OwnedFd],
+        rescue: &[OwnedFd],
     ) -> Result<Self> {
         let (ours, theirs) = rustix::net::socketpair(
             AddressFamily::UNIX,
@@ -86,19 +86,19 @@ impl Worker {
         setting: &Setting,
         connection: &Connection,
         witness: Option<String>,
-        left: &[OwnedFd],
+        rescue: &[OwnedFd],
     ) -> Result<()> {
         let (key, key_in) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map_err(|error| doing("making a pipe for the key")(error.into()))?;
         let [root, lock] = setting.claim.descriptors();
         let mut descriptors = vec![root, lock, key.as_fd(), connection.abort_handle().as_fd()];
         descriptors.extend(connection.channels().iter().map(AsFd::as_fd));
-        descriptors.extend(left.iter().map(AsFd::as_fd));
+        descriptors.extend(rescue.iter().map(AsFd::as_fd));
         let order = Order::Serve {
             direct: setting.direct,
             witness,
             channels: connection.channels().len(),
-            arenas: left.len(),
+            rescue: rescue.len(),
             patience: setting.patience.as_secs(),
         };
         wire::send(self.socket.as_fd(), &order, &descriptors)?;

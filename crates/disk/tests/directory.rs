@@ -133,7 +133,7 @@ fn a_successor_finds_what_was_acknowledged_and_not_written() {
         let store = Directory::open(&path, Access::Direct).unwrap();
         let succession = Succession {
             arena: Some(arena),
-            rescues: rescue.into_iter().collect(),
+            rescue: rescue.into_iter().collect(),
         };
         let volume = Volume::succeed(store, key(), &Options::default(), succession).unwrap();
         work(&volume);

@@ -17,6 +17,7 @@ mod mount;
 mod request;
 
 pub use body::{Attributes, Body, HEADER_LENGTH, Limits, OpenFlags, header};
+pub(crate) use channel::CLONE;
 pub use channel::{Channel, Received};
 pub use mount::{Abort, Mount};
 pub use request::{InitFlags, Malformed, Operation, Request, WRITE_HEADER_LENGTH};

@@ -1,5 +1,5 @@
 //! Linux, as safe calls on owned file descriptors: mounts, user namespaces, packets with descriptors,
-//! processes, trusted files, FUSE, loop devices, locked memory.
+//! processes, trusted files, FUSE, loop devices, locked memory, confinement.
 //!
 //! This crate holds all of the workspace's `unsafe`, each block with its reason, and knows nothing of
 //! Cofferdam. What `rustix` offers is used as it is and not wrapped again. Errors are `std::io::Error`; the
@@ -18,5 +18,6 @@ pub mod peer;
 pub mod process;
 #[cfg(feature = "tokio")]
 pub mod readiness;
+pub mod sandbox;
 pub mod shared_memory;
 pub mod user_namespace;

@@ -3,7 +3,7 @@
 //!
 //! A secret is made in [`Locked`] and used there by reference; [`scrubbed`] runs work that needs secrets on
 //! the stack and overwrites that stack afterwards, so that no copy outlives it. [`undumpable`] keeps the
-//! whole process out of core dumps and away from debuggers.
+//! whole process out of core dumps and away from debuggers; [`lock_all`] keeps all of it in RAM.
 //!
 //! What this does not do: hide anything from root, from the kernel or from hibernation (encrypt the swap
 //! that the machine hibernates to). And a signal that a thread handles in the middle of using a key saves
@@ -16,9 +16,11 @@
 mod pool;
 mod registers;
 mod stack;
+mod whole;
 
 pub use registers::clear_registers;
 pub use stack::scrubbed;
+pub use whole::lock_all;
 
 use pool::Slot;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
@@ -61,6 +63,17 @@ impl<T> Locked<T> {
             slot,
             holds: PhantomData,
         })
+    }
+}
+
+impl<T> Locked<T> {
+    /// Takes the memory for `count` values now, and keeps it: for a process that is about to give up the right to lock
+    /// more.
+    ///
+    /// # Errors
+    /// No memory could be locked.
+    pub fn reserve(count: usize) -> io::Result<()> {
+        Slot::reserve(size_of::<T>(), count)
     }
 }
 

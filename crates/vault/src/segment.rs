@@ -19,6 +19,17 @@ pub const TAG: usize = 16;
 pub struct SegmentKey(Locked<LessSafeKey>);
 
 impl SegmentKey {
+    /// Takes the memory for so many keys now: for a process that is about to give up the right to lock more.
+    ///
+    /// # Errors
+    /// No memory could be locked.
+    pub fn reserve(count: usize) -> io::Result<()> {
+        Locked::<LessSafeKey>::reserve(count)?;
+        // The other kinds: one volume key, and what derivations have for a moment, perhaps in several threads.
+        Locked::<[u8; 32]>::reserve(64)?;
+        Locked::<ring::hmac::Key>::reserve(16)
+    }
+
     /// The key that `fill` writes into zeroed bytes.
     pub(crate) fn derive(suite: Suite, fill: impl FnOnce(&mut [u8; 32])) -> io::Result<Self> {
         let algorithm = match suite {

@@ -7,45 +7,76 @@ mod bundle;
 mod decide;
 mod remap;
 mod sample;
+pub(crate) mod sealed_disk;
 mod table;
 
-use clap::ValueEnum;
+use clap::{Args, Subcommand};
 use e2e::{Host, Outcome, image::make_tiny_images, namespaces::Place, progress::step};
-use std::path::Path;
+use std::path::PathBuf;
 use table::Table;
 
-/// Which benchmark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Name {
+/// Which benchmark, and how.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
     /// What the wrapper and the daemon add to `create`.
-    Attach,
+    Attach(Report),
     /// A million files to another uid.
-    Remap,
+    Remap(Report),
     /// Decisions and memory with 100,000 grants.
-    Decide,
-    /// All of them.
-    All,
+    Decide(Report),
+    /// All of these three.
+    All(Report),
+    /// The sealed disk beside a plain directory, a loop device and gocryptfs; takes half an hour.
+    SealedDisk(sealed_disk::Options),
 }
 
-impl Name {
-    /// The word on the command line.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Name::Attach => "attach",
-            Name::Remap => "remap",
-            Name::Decide => "decide",
-            Name::All => "all",
-        }
+/// How much, and where the table goes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Report {
+    /// Also write the table to this file.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// A tenth of the work, to see whether it runs.
+    #[arg(long)]
+    quick: bool,
+}
+
+impl Bench {
+    /// Whether the example `decide` must be built.
+    pub(crate) fn needs_decide(&self) -> bool {
+        matches!(self, Bench::Decide(_) | Bench::All(_))
     }
 
-    /// Whether the example `decide` must be built.
-    pub(crate) fn needs_decide(self) -> bool {
-        matches!(self, Name::Decide | Name::All)
+    /// Runs it, inside the namespaces that the outer half has made.
+    pub(crate) fn run(self, place: Place) -> Outcome {
+        let all = matches!(self, Bench::All(_));
+        match self {
+            Bench::SealedDisk(options) => sealed_disk::run(&place, &options),
+            Bench::Attach(ref report)
+            | Bench::Remap(ref report)
+            | Bench::Decide(ref report)
+            | Bench::All(ref report) => {
+                let wanted = Wanted {
+                    attach: all || matches!(self, Bench::Attach(_)),
+                    remap: all || matches!(self, Bench::Remap(_)),
+                    decide: all || matches!(self, Bench::Decide(_)),
+                };
+                on_private_host(place, &wanted, report)
+            }
+        }
     }
+}
+
+/// Those of the private host that are asked for.
+struct Wanted {
+    attach: bool,
+    remap: bool,
+    decide: bool,
 }
 
 /// Runs one or all, prints the table and writes it as JSON where that is asked for.
-pub(crate) fn run(place: Place, name: Name, json: Option<&Path>, quick: bool) -> Outcome {
+fn on_private_host(place: Place, wanted: &Wanted, report: &Report) -> Outcome {
+    let quick = report.quick;
     let examples = place.binaries.join("examples");
     let mut host = step("starting a private Docker and cofferdamd", || {
         let host = Host::raise(place)?;
@@ -53,18 +84,17 @@ pub(crate) fn run(place: Place, name: Name, json: Option<&Path>, quick: bool) ->
         Ok(host)
     })?;
     let mut table = Table::default();
-    let wants = |which| name == which || name == Name::All;
-    if wants(Name::Attach) {
+    if wanted.attach {
         step("attach", || attach::run(&mut host, &mut table, quick))?;
     }
-    if wants(Name::Remap) {
+    if wanted.remap {
         step("remap", || remap::run(&mut host, &mut table, quick))?;
     }
-    if wants(Name::Decide) {
+    if wanted.decide {
         step("decide", || decide::run(&mut host, &mut table, &examples, quick))?;
     }
     print!("{table}");
-    if let Some(file) = json {
+    if let Some(file) = &report.json {
         std::fs::write(file, table.json()?)?;
     }
     host.remove_containers()?;

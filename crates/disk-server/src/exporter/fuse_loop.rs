@@ -4,7 +4,7 @@
 //! [`Connection`] and the other [`super::Serving`].
 
 use super::attached::Attached;
-use super::{BLOCK, Connection, Disk, ExportError, Exporter, Serving};
+use super::{BLOCK, Connection, Disk, ExportError, Exporter, Place, Serving};
 use std::io;
 use std::sync::Arc;
 
@@ -32,9 +32,14 @@ impl Exporter for FuseLoop {
         }
         let connection = Connection::new(self.threads)?;
         let (mount, channels, abort) = connection.into_parts();
-        let serving = Serving::start(channels, abort, &disk).map_err(ExportError::when(
+        let places = channels
+            .into_iter()
+            .map(Place::new)
+            .collect::<io::Result<Vec<_>>>();
+        let serving = places.and_then(|places| Serving::start(places, abort, &disk));
+        let serving = serving.map_err(ExportError::when(
             "starting the disk's threads",
-            "raise the limits on threads and open files",
+            "raise the limits on threads, open files and locked memory",
         ))?;
         let device = super::connection::export(&mount)?;
         Ok(Attached::new(serving, device))

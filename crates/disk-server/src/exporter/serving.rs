@@ -10,6 +10,40 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// What a thread serves from: a channel, and locked memory.
+pub struct Place {
+    channel: Channel,
+    memory: Memory,
+}
+
+impl Place {
+    /// Takes the memory: 2 MiB.
+    ///
+    /// # Errors
+    /// As mlock(2).
+    pub fn new(channel: Channel) -> io::Result<Self> {
+        let memory = Memory::new()?;
+        Ok(Place { channel, memory })
+    }
+
+    /// Has the kernel ask again whatever a server before left unanswered, on this channel and all others of the
+    /// connection.
+    ///
+    /// # Errors
+    /// As write(2); `EINVAL` on kernels that cannot.
+    pub fn ask_again(&self) -> io::Result<()> {
+        self.channel.resend()
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place")
+            .field("channel", &self.channel)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The threads behind a device. They end with this value, but for one that hangs in the disk.
 #[derive(Debug)]
 pub struct Serving {
@@ -23,8 +57,8 @@ impl Serving {
     /// Starts a thread for each channel.
     ///
     /// # Errors
-    /// As starting threads, pipe(2), dup(2) and mlock(2).
-    pub fn start(channels: Vec<Channel>, abort: Abort, disk: &Arc<dyn Disk>) -> io::Result<Self> {
+    /// As starting threads, pipe(2) and dup(2).
+    pub fn start(places: Vec<Place>, abort: Abort, disk: &Arc<dyn Disk>) -> io::Result<Self> {
         let (ended, alive) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let alive = Arc::new(alive);
         let mut serving = Serving {
@@ -33,14 +67,14 @@ impl Serving {
             busy: Vec::new(),
             threads: Vec::new(),
         };
-        for channel in channels {
+        for Place { channel, memory } in places {
             let busy = Arc::new(Busy::default());
             let worker = Worker {
                 channel,
                 disk: Arc::clone(disk),
                 abort: serving.abort.try_clone()?,
                 alive: Arc::clone(&alive),
-                memory: Memory::new()?,
+                memory,
                 busy: Arc::clone(&busy),
             };
             let builder = std::thread::Builder::new().name(format!("disk-{}", serving.threads.len()));

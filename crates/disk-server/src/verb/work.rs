@@ -3,16 +3,19 @@
 //! Where its supervisor ends, it goes on until the connection ends: whoever uses the disk sees nothing of that.
 
 use crate::{
-    exporter::{Abort, Disk, Serving},
+    exporter::{Abort, Disk, Place, Serving},
     problem::{doing, of_fault},
     sealed::Sealed,
     wire::{self, Order, Report},
 };
 use cofferdam_disk::{
     Access, Arena, Claim, Directory, Rescue, Volume, Witness,
-    volume::{Keeper, Options, Succession},
+    volume::{Keeper, Options, Succession, reserve_keys},
 };
-use cofferdam_linux::fuse::Channel;
+use cofferdam_linux::{
+    fuse::Channel,
+    sandbox::{Calls, Confinement, Strictness},
+};
 use cofferdam_model::{Problem, Result};
 use cofferdam_vault::VolumeKey;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -49,7 +52,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     match work(&socket) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(problem) => {
-            wire::send(socket.as_fd(), &Report::Failed(problem.clone()), &[])?;
+            drop(wire::send(socket.as_fd(), &Report::Failed(problem.clone()), &[]));
             Err(problem)
         }
     }
@@ -63,7 +66,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
             direct,
             witness,
             channels,
-            arenas,
+            rescue,
             patience,
         },
         descriptors,
@@ -71,21 +74,28 @@ fn work(socket: &OwnedFd) -> Result<()> {
     else {
         return Err(Problem::invalid("no orders came; use cofferdam-disk serve"));
     };
-    let lent = Lent::take(descriptors, channels, arenas)?;
+    let lent = Lent::take(descriptors, channels, rescue)?;
     let (arena_file, arena) = Arena::new(BUFFERS).map_err(doing("taking memory for the disk"))?;
     wire::send(socket.as_fd(), &Report::Arena, &[arena_file.as_fd()])?;
     let access = if direct { Access::Direct } else { Access::Buffered };
     let store = Directory::on(lent.claim, access).map_err(doing("opening the store"))?;
-    let missing = confine(&store);
+    let places = lent
+        .channels
+        .into_iter()
+        .map(Place::new)
+        .collect::<std::io::Result<Vec<_>>>();
+    let places = places.map_err(doing("taking locked memory"))?;
+    reserve_keys().map_err(of_fault)?;
+    let missing = confine(&store)?;
     let key = VolumeKey::read(File::from(lent.key)).map_err(doing("taking the key"))?;
     let options = Options {
         witness: witness.as_deref().and_then(Witness::parse),
         ..Options::default()
     };
-    let succeeds = !lent.arenas.is_empty();
+    let succeeds = !lent.rescue.is_empty();
     let succession = Succession {
         arena: Some(arena),
-        rescues: lent.arenas.into_iter().map(Rescue::new).collect(),
+        rescue: lent.rescue.into_iter().map(Rescue::new).collect(),
     };
     let patience = Duration::from_secs(patience);
     let open = || Volume::succeed(store, key, &options, succession);
@@ -93,10 +103,10 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let volume = Arc::new(volume);
     let keeper = keeper(&volume, socket)?;
     let disk: Arc<dyn Disk> = Arc::new(Sealed(Arc::clone(&volume)));
-    if succeeds && let Some(channel) = lent.channels.first() {
-        channel.resend().map_err(doing("having the kernel ask again"))?;
+    if succeeds && let Some(place) = places.first() {
+        place.ask_again().map_err(doing("having the kernel ask again"))?;
     }
-    let mut serving = Serving::start(lent.channels, lent.abort, &disk).map_err(doing("starting threads"))?;
+    let mut serving = Serving::start(places, lent.abort, &disk).map_err(doing("starting threads"))?;
     wire::send(socket.as_fd(), &Report::Ready { missing }, &[])?;
     until_enough(socket, &volume, &serving, patience)?;
     let close = || {
@@ -120,12 +130,11 @@ struct Lent {
     key: OwnedFd,
     abort: Abort,
     channels: Vec<Channel>,
-    /// Of the workers before.
-    arenas: Vec<OwnedFd>,
+    rescue: Vec<OwnedFd>,
 }
 
 impl Lent {
-    fn take(descriptors: Vec<OwnedFd>, channels: usize, arenas: usize) -> Result<Self> {
+    fn take(descriptors: Vec<OwnedFd>, channels: usize, rescue: usize) -> Result<Self> {
         let mut descriptors = descriptors.into_iter();
         let mut next = || {
             descriptors
@@ -137,20 +146,31 @@ impl Lent {
         let channels = (0..channels)
             .map(|_| next().map(Channel::from))
             .collect::<Result<Vec<_>>>()?;
-        let arenas = (0..arenas).map(|_| next()).collect::<Result<Vec<_>>>()?;
+        let rescue = (0..rescue).map(|_| next()).collect::<Result<Vec<_>>>()?;
         Ok(Lent {
             claim,
             key,
             abort,
             channels,
-            arenas,
+            rescue,
         })
     }
 }
 
 /// Gives up every right that serving does not need; answers what could not be given up, or be had.
-fn confine(_store: &Directory) -> Vec<String> {
-    Vec::new()
+fn confine(store: &Directory) -> Result<Vec<String>> {
+    let report = Confinement {
+        beneath: &[store.root()],
+        calls: Calls::of_a_file_server(),
+        files: Strictness::BestEffort,
+    }
+    .apply()
+    .map_err(doing("confining the worker"))?;
+    Ok(report
+        .lacking()
+        .iter()
+        .map(|(measure, why)| format!("not confined as it should be: {measure}: {why}"))
+        .collect())
 }
 
 fn keeper(volume: &Arc<Volume<Directory>>, socket: &OwnedFd) -> Result<Keeper<Directory>> {

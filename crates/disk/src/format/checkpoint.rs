@@ -53,7 +53,8 @@ impl Checkpoint {
         bytes
     }
 
-    /// Reads the bytes; none where they are not whole, or name a slot twice, out of range or not at all.
+    /// Reads the bytes; none where they are not whole, have not a place for each page, or name a slot twice,
+    /// out of range or not at all.
     pub(crate) fn decode(bytes: &[u8], geometry: Geometry) -> Option<Self> {
         let mut fields = Fields(bytes);
         let (pages, segments) = (fields.u32()? as usize, fields.u32()? as usize);
@@ -72,7 +73,9 @@ impl Checkpoint {
         let mut slots = segments.iter().map(|s| s.slot).collect::<Vec<_>>();
         slots.sort_unstable();
         let known = |place: &Place| place.is_nowhere() || slots.binary_search(&place.slot()).is_ok();
-        let sound = slots.windows(2).all(|pair| matches!(pair, [a, b] if a < b))
+        let all = geometry.blocks.div_ceil(super::page::PAGE_BLOCKS);
+        let sound = pages.len() as u64 == all
+            && slots.windows(2).all(|pair| matches!(pair, [a, b] if a < b))
             && slots.iter().all(|slot| slot.0 < geometry.slots())
             && pages.iter().all(known);
         sound.then_some(Checkpoint { pages, segments })

@@ -12,13 +12,6 @@ impl<'a> Fields<'a> {
         Some(*head)
     }
 
-    /// The next `length` bytes.
-    pub(crate) fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(head)
-    }
-
     pub(crate) fn u8(&mut self) -> Option<u8> {
         self.bytes().map(u8::from_le_bytes)
     }

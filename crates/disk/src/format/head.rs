@@ -22,7 +22,8 @@
 //! | 176 | 48 | zero |
 //! | 224 | 32 | HMAC-SHA-256 over bytes 0 to 223 under the head's key |
 //!
-//! All numbers are little-endian.
+//! All numbers are little-endian. Whatever is zero here is verified to be. Epoch, generation and sequences stay below
+//! 2^63: nobody counts so far, and sums cannot overflow.
 
 use super::field::Fields;
 use crate::{
@@ -35,6 +36,9 @@ const MAGIC: &[u8; 8] = b"CFDHEAD\x01";
 
 /// Bytes before the authentication.
 const CLEAR: usize = 224;
+
+/// What no counter reaches.
+const BEYOND: u64 = 1 << 63;
 
 /// Bytes in all.
 pub(crate) const HEAD: usize = CLEAR + 32;
@@ -140,7 +144,9 @@ impl Head {
             2 => true,
             _ => return None,
         };
-        fields.slice(5)?;
+        if fields.bytes()? != [0; 5] {
+            return None;
+        }
         let volume = fields.bytes()?;
         let blocks = fields.u64()?;
         let geometry = Geometry::new(blocks, fields.u32()?, align)?;
@@ -151,7 +157,9 @@ impl Head {
             sequence: fields.u64()?,
         };
         let offset = fields.u32()?;
-        fields.slice(4)?;
+        if fields.u32()? != 0 || [epoch, generation, next_sequence].iter().any(|n| *n >= BEYOND) {
+            return None;
+        }
         let mut mark = || {
             Some(Mark {
                 lsn: Lsn(fields.u64()?),
@@ -175,7 +183,8 @@ impl Head {
             },
             end,
         };
-        Some((head, fields.bytes()?))
+        let commitment = fields.bytes()?;
+        (fields.bytes()? == [0; 48]).then_some((head, commitment))
     }
 }
 

@@ -167,7 +167,8 @@ impl RecordHeader {
         let whole = fields.rest_is_zero()
             && cells_of(&extents) == cells
             && length as usize >= RECORD_HEADER + cells * CELL
-            && length as usize <= crate::geometry::RECORD_BUFFER;
+            && length as usize <= crate::geometry::RECORD_BUFFER
+            && (length as usize).is_multiple_of(RECORD_HEADER);
         whole.then_some(RecordHeader {
             lsn,
             durable,

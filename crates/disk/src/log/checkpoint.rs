@@ -43,7 +43,7 @@ pub(crate) struct Payload {
     length: u32,
     next: u64,
     idle: Vec<Slot>,
-    first: Option<(SegmentName, u32, Lsn)>,
+    first: (SegmentName, u32, Lsn),
 }
 
 /// A checkpoint that waits for its records to be durable.
@@ -95,7 +95,9 @@ impl Log {
             if self.map.dirty() > 0 {
                 return Ok(Ok(Step::More));
             }
-            self.take_snapshot();
+            if let Err(blocked) = self.take_snapshot()? {
+                return Ok(Err(blocked));
+            }
         }
         if let Err(blocked) = self.seal_payload()? {
             return Ok(Err(blocked));
@@ -105,6 +107,7 @@ impl Log {
                 return Ok(Err(blocked));
             }
             self.note_close();
+            self.ended = true;
         }
         Ok(Ok(self.end_checkpoint(closing)))
     }
@@ -145,14 +148,20 @@ impl Log {
     }
 
     /// The directory and the table as they are now: no page is dirty.
-    fn take_snapshot(&mut self) {
+    ///
+    /// INVARIANT: the record that will have the first piece is open and empty at this moment, so nothing can come
+    /// between the state that is described and the record from which replay begins.
+    fn take_snapshot(&mut self) -> Outcome<Result<(), Blocked>> {
         self.close_record();
+        if let Err(blocked) = self.ensure_room(Purpose::Upkeep)? {
+            return Ok(Err(blocked));
+        }
+        let Some(batch) = &self.batch else {
+            return Ok(Err(Blocked::Buffers));
+        };
+        let first = (batch.name(), batch.end(), self.next_lsn);
         self.since_checkpoint = 0;
-        let from = self
-            .tail
-            .and_then(|(slot, _)| self.segments.get(slot))
-            .map_or(0, |segment| segment.name.sequence);
-        let (segments, idle) = self.segments.for_checkpoint(from);
+        let (segments, idle) = self.segments.for_checkpoint(first.0.sequence);
         let mut bytes = Checkpoint {
             pages: self.map.directory(),
             segments,
@@ -165,9 +174,10 @@ impl Log {
             length,
             next: 0,
             idle,
-            first: None,
+            first,
         });
-        self.watched = None;
+        self.watched = Some((first.2, None));
+        Ok(Ok(()))
     }
 
     fn seal_payload(&mut self) -> Outcome<Result<(), Blocked>> {
@@ -194,24 +204,11 @@ impl Log {
     }
 
     fn seal_piece(&mut self, payload: &mut Payload, start: usize) -> Outcome<Result<(), Blocked>> {
-        if payload.first.is_none() {
-            // The first piece opens a record, so that this one's beginning is the checkpoint's.
-            self.close_record();
-            if let Err(blocked) = self.ensure_room(Purpose::Upkeep)? {
-                return Ok(Err(blocked));
-            }
-        }
         let rest = payload.bytes.get(start..).unwrap_or_default();
         let run = match self.seal(Kind::Checkpoint, payload.next, rest, Purpose::Upkeep)? {
             Ok(run) => run,
             Err(blocked) => return Ok(Err(blocked)),
         };
-        if payload.first.is_none()
-            && let Some(batch) = &self.batch
-        {
-            payload.first = Some((batch.name(), batch.end(), self.next_lsn));
-            self.watched = Some((self.next_lsn, None));
-        }
         payload.next += run.count as u64;
         Ok(Ok(()))
     }
@@ -232,7 +229,8 @@ impl Log {
             self.checkpointing = state;
             return Step::More;
         };
-        let (Some((segment, offset, lsn)), Some((_, Some(tag)))) = (payload.first, self.watched) else {
+        let (segment, offset, lsn) = payload.first;
+        let Some((_, Some(tag))) = self.watched else {
             return Step::More;
         };
         self.checkpointing = Checkpointing::Sealed(Sealed {
@@ -269,5 +267,98 @@ impl Log {
         self.segments
             .get(slot)
             .is_some_and(|segment| segment.stage == Stage::Closed && segment.live == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        format::page::PAGE_BLOCKS,
+        geometry::{Geometry, MIN_SEGMENT},
+        log::{Action, Found, Haste, Memory, map::Map, segments::Segments},
+    };
+    use cofferdam_vault::{Suite, VolumeKey};
+    use std::sync::Arc;
+
+    const NOTHING: Mark = Mark {
+        lsn: Lsn(0),
+        tag: [0; TAG],
+    };
+
+    fn log(blocks: u64, buffers: usize) -> Log {
+        let geometry = Geometry::new(blocks, MIN_SEGMENT, 512).unwrap();
+        let key = Arc::new(VolumeKey::take(&mut [7; 32]).unwrap());
+        let segment = SegmentName {
+            epoch: 0,
+            sequence: 0,
+        };
+        let found = Found {
+            head: Head {
+                suite: Suite::Aes256Gcm,
+                geometry,
+                clean: false,
+                volume: [1; 16],
+                epoch: 1,
+                generation: 0,
+                next_sequence: 1,
+                checkpoint: CheckpointAt {
+                    segment,
+                    offset: 0,
+                    bytes: 0,
+                    mark: NOTHING,
+                },
+                end: NOTHING,
+            },
+            map: Map::new(blocks, &[], 100),
+            segments: Segments::new(geometry, [1; 16], Suite::Aes256Gcm, Arc::clone(&key)),
+            last: NOTHING,
+            next_sequence: 1,
+        };
+        Log::resume(key, found, Memory { buffers, pages: 100 }, None)
+    }
+
+    /// Does one action on a store that forgets everything.
+    fn act(log: &mut Log, haste: Haste) -> bool {
+        if log.wants_salt() {
+            log.offer_salt([3; 32]);
+        }
+        match log.next_action(haste).unwrap() {
+            None => return false,
+            Some(Action::Make { slot, .. }) => log.made(slot, true),
+            Some(Action::Append { lsn, buffer, .. }) => log.appended(lsn, buffer),
+            Some(Action::Sync { upto, .. }) => log.synced(upto),
+            Some(Action::ReplaceHead { .. }) => log.head_replaced().unwrap(),
+            Some(Action::Delete { slot, .. }) => log.deleted(slot),
+        }
+        true
+    }
+
+    #[test]
+    fn what_is_written_while_a_checkpoint_waits_for_memory_is_replayed_or_in_it() {
+        let blocks = PAGE_BLOCKS * 20;
+        let mut log = log(blocks, 2);
+        while act(&mut log, Haste::Make) {}
+        // Fifteen pages are dirty: blocks and pages fill a segment each, and so both buffers.
+        for page in 0..15 {
+            log.write(page * PAGE_BLOCKS, &[1; BLOCK]).unwrap().unwrap();
+        }
+        assert_eq!(log.checkpoint_step(128, false).unwrap(), Err(Blocked::Buffers));
+        while act(&mut log, Haste::Make) {}
+        let intruder = PAGE_BLOCKS * 17;
+        log.write(intruder, &[2; BLOCK]).unwrap().unwrap();
+        let written = log.request_flush();
+        while act(&mut log, Haste::Make) {}
+        loop {
+            match log.checkpoint_step(128, false).unwrap() {
+                Ok(Step::Sealed(_)) => break,
+                _ => assert!(act(&mut log, Haste::Make), "it waits for nothing"),
+            }
+        }
+        let Checkpointing::Sealed(sealed) = &log.checkpointing else {
+            panic!("not sealed");
+        };
+        let is_in_it = log.map.dirty() == 0;
+        assert!(is_in_it || sealed.at.mark.lsn <= written, "{sealed:?}");
     }
 }

@@ -33,9 +33,15 @@ impl Log {
         (self.segments.live() * thousandths / 1000).div_ceil(cells) + slack
     }
 
+    /// Segments that cleaning can do something about: damaged ones must not keep writers waiting for ever.
+    fn accountable(&self) -> u64 {
+        let damaged = self.segments.iter().filter(|(_, segment)| segment.unreadable);
+        u64::from(self.segments.count()).saturating_sub(damaged.count() as u64)
+    }
+
     /// Whether writes from above must wait for cleaning.
     pub(super) fn is_over_budget(&self) -> bool {
-        u64::from(self.segments.count()) > self.allowed(WAIT, WAIT_SLACK)
+        self.accountable() > self.allowed(WAIT, WAIT_SLACK)
     }
 
     /// Whether a write from above would find room.
@@ -50,7 +56,7 @@ impl Log {
             .iter()
             .filter(|(slot, segment)| self.is_idle(*slot) || segment.stage == Stage::Doomed)
             .count() as u64;
-        u64::from(self.segments.count()).saturating_sub(idle) > self.allowed(BEGIN, BEGIN_SLACK)
+        self.accountable().saturating_sub(idle) > self.allowed(BEGIN, BEGIN_SLACK)
             || (self.no_room && self.ready.len() <= super::tail::RESERVE && idle == 0)
     }
 
@@ -66,7 +72,7 @@ impl Log {
             .iter()
             .filter(|(slot, _)| self.is_idle(*slot))
             .count() as u64;
-        let used = u64::from(self.segments.count());
+        let used = self.accountable();
         idle > 0
             && (used > self.allowed(BEGIN, BEGIN_SLACK)
                 || (self.no_room && self.ready.len() <= super::tail::RESERVE))

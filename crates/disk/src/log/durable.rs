@@ -86,7 +86,7 @@ impl Log {
     pub(crate) fn is_moving(&self) -> bool {
         self.syncing
             || self.making > 0
-            || self.head_moving
+            || self.moving.is_some()
             || self.pending.iter().any(|record| record.way == Way::Moves)
     }
 
@@ -181,9 +181,15 @@ impl Log {
             self.no_room = true;
             return Ok(None);
         };
+        let sealer = match self.segments.sealer(slot) {
+            Ok(sealer) => sealer,
+            Err(fault) => {
+                self.segments.forget(slot);
+                return Err(fault);
+            }
+        };
         self.next_sequence += 1;
         self.making += 1;
-        let sealer = self.segments.sealer(slot)?;
         let header = SegmentHeader {
             suite: self.head.suite,
             align: self.geometry().align,
@@ -203,7 +209,7 @@ impl Log {
         let Checkpointing::Sealed(sealed) = &self.checkpointing else {
             return Ok(None);
         };
-        if self.head_moving || self.durable.lsn < sealed.end.lsn {
+        if self.moving.is_some() || self.durable.lsn < sealed.end.lsn {
             return Ok(None);
         }
         // The first head of a new volume has none before it.
@@ -211,8 +217,9 @@ impl Log {
             0 => None,
             _ => Some(self.head.encode(&self.key)?),
         };
-        let new = self.head_after(sealed).encode(&self.key)?;
-        self.head_moving = true;
+        let head = self.head_after(sealed);
+        let new = head.encode(&self.key)?;
+        self.moving = Some(head);
         Ok(Some(Action::ReplaceHead { expected, new }))
     }
 
@@ -269,11 +276,11 @@ impl Log {
     /// None of its own; [`Fault::Invalid`] where none was to be replaced.
     pub(crate) fn head_replaced(&mut self) -> Outcome {
         let state = std::mem::replace(&mut self.checkpointing, Checkpointing::Idle);
-        let Checkpointing::Sealed(sealed) = state else {
+        let (Checkpointing::Sealed(sealed), Some(head)) = (state, self.moving.take()) else {
             return Err(Fault::Invalid("no checkpoint waits for its head"));
         };
-        self.head_moving = false;
-        self.head = self.head_after(&sealed);
+        // The very head that was written: what has come since is for the next one.
+        self.head = head;
         for slot in sealed.idle {
             if let Some(segment) = self.segments.get_mut(slot) {
                 segment.stage = Stage::Doomed;

@@ -39,7 +39,7 @@ use crate::{
         head::{Head, Mark},
         page::Page,
     },
-    geometry::{BLOCK, Geometry, Lsn, Place, Slot, TAG},
+    geometry::{BLOCK, Geometry, Lsn, MAX_CELLS, Place, Slot, TAG},
 };
 use buffer::{Arena, Pool};
 use checkpoint::Checkpointing;
@@ -79,6 +79,9 @@ pub(crate) struct Log {
     next_sequence: u64,
 
     tail: Option<(Slot, u32)>,
+    /// The last record before the tail's segment. No record of this segment goes to the store before that is on
+    /// stable storage, so each may say that it is.
+    earlier: Lsn,
     batch: Option<Batch>,
     open: Option<Record>,
     previous: [u8; TAG],
@@ -96,7 +99,10 @@ pub(crate) struct Log {
 
     checkpointing: Checkpointing,
     since_checkpoint: u64,
-    head_moving: bool,
+    /// The head that is being written.
+    moving: Option<Head>,
+    /// The record that ends a clean life is written: nothing may follow it.
+    ended: bool,
     /// The number of the checkpoint's first record, and its tag once it is closed.
     watched: Option<(Lsn, Option<[u8; TAG]>)>,
     salts: Vec<[u8; 32]>,
@@ -123,6 +129,7 @@ impl Log {
             head: found.head,
             next_sequence: found.next_sequence,
             tail: None,
+            earlier: found.last.lsn,
             batch: None,
             open: None,
             previous: found.last.tag,
@@ -138,7 +145,8 @@ impl Log {
             pool: Pool::new(memory.buffers, arena),
             checkpointing: Checkpointing::Idle,
             since_checkpoint: 0,
-            head_moving: false,
+            moving: None,
+            ended: false,
             watched: None,
             salts: Vec::new(),
         }
@@ -150,7 +158,8 @@ impl Log {
 
     /// Writes whole blocks, as many as fit into the open record; answers how many. Call again with the rest.
     pub(crate) fn write(&mut self, first: u64, data: &[u8]) -> Outcome<Result<usize, Blocked>> {
-        let count = (data.len() / BLOCK) as u64;
+        // As much as a record takes: so few pages are needed at once.
+        let count = (data.len() / BLOCK).min(MAX_CELLS) as u64;
         if let Some((number, at)) = self.map.missing(first..first + count) {
             return Ok(Err(Blocked::Page { number, at }));
         }

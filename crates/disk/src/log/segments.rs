@@ -40,6 +40,9 @@ pub(crate) struct Segment {
     sealer: Option<Arc<Sealer>>,
 }
 
+/// The most keys of segments that are held at once; deriving one again takes a few microseconds.
+pub(crate) const MOST_KEYS: usize = 2048;
+
 /// All of them, by slot.
 #[derive(Debug)]
 pub(crate) struct Segments {
@@ -50,6 +53,7 @@ pub(crate) struct Segments {
     count: u32,
     live: u64,
     most: u32,
+    keys: usize,
 }
 
 impl Segments {
@@ -62,6 +66,7 @@ impl Segments {
             count: 0,
             live: 0,
             most: geometry.slots(),
+            keys: 0,
         }
     }
 
@@ -157,10 +162,30 @@ impl Segments {
         if let Some(sealer) = &segment.sealer {
             return Ok(Arc::clone(sealer));
         }
+        if self.keys >= MOST_KEYS {
+            self.forget_keys();
+        }
+        let segment = self
+            .get_mut(slot)
+            .ok_or_else(|| Fault::corrupt("the map", "it names a segment that is not there"))?;
         let sealer = Sealer::new(&key, suite, &segment.salt, volume, segment.name).map_err(Fault::memory)?;
         let sealer = Arc::new(sealer);
         segment.sealer = Some(Arc::clone(&sealer));
+        self.keys += 1;
         Ok(sealer)
+    }
+
+    /// Wipes the keys of segments that nothing is reading or writing just now.
+    fn forget_keys(&mut self) {
+        for segment in self.slots.iter_mut().flatten() {
+            segment.sealer.take_if(|sealer| Arc::strong_count(sealer) == 1);
+        }
+        self.keys = self
+            .slots
+            .iter()
+            .flatten()
+            .filter(|segment| segment.sealer.is_some())
+            .count();
     }
 
     /// One more live cell.

@@ -2,7 +2,7 @@
 
 use super::{Blocked, Log, Purpose, buffer::Buffer, durable::Pending, segments::Stage};
 use crate::{
-    fault::Outcome,
+    fault::{Fault, Outcome},
     format::{
         Sealer,
         head::Mark,
@@ -152,6 +152,9 @@ impl Log {
 
     /// Sees to it that the open record has room for one cell and one extent.
     pub(super) fn ensure_room(&mut self, purpose: Purpose) -> Outcome<Result<(), Blocked>> {
+        if self.ended {
+            return Err(Fault::Failed);
+        }
         if self.open.as_ref().is_some_and(Record::is_full) {
             self.close_record();
         }
@@ -232,6 +235,7 @@ impl Log {
             segment.used = align;
         }
         self.tail = Some((next, align));
+        self.earlier = self.last_closed();
         self.upkeep = true;
         Ok(())
     }
@@ -257,7 +261,7 @@ impl Log {
         let lsn = self.next_lsn;
         let header = RecordHeader {
             lsn,
-            durable: self.durable.lsn,
+            durable: self.durable.lsn.max(self.earlier),
             previous: self.previous,
             length,
             extents: record.extents,

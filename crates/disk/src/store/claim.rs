@@ -1,6 +1,6 @@
 //! The right to a store's directory: its descriptor, and a lock that says that nobody else writes there.
 
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -34,8 +34,7 @@ impl Claim {
     fn new(path: &Path, operation: FlockOperation) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let lock = rustix::fs::openat(&root, "lock", flags, Mode::empty())?;
+        let lock = open_lock(&root)?;
         rustix::fs::flock(&lock, operation)?;
         Ok(Claim { root, lock })
     }
@@ -51,4 +50,24 @@ impl Claim {
     pub fn from_descriptors(root: OwnedFd, lock: OwnedFd) -> Self {
         Claim { root, lock }
     }
+}
+
+fn open_lock(root: &OwnedFd) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let lock = match rustix::fs::openat(root, "lock", flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "there is no file `lock`: this is not a volume's store, or not all of it",
+            ));
+        }
+        other => other?,
+    };
+    if FileType::from_raw_mode(rustix::fs::fstat(&lock)?.st_mode) != FileType::RegularFile {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "`lock` is no regular file",
+        ));
+    }
+    Ok(lock)
 }

@@ -2,36 +2,29 @@
 //!
 //! Files of deleted segments wait below `spare` and are used again: their blocks are allocated and written, so that
 //! a flush to them needs no commit of the filesystem's journal below.
+//!
+//! Whoever can write to the directory can put links, pipes and directories where files belong: nothing but a regular
+//! file is ever read or written, no link is followed, and no opening waits.
 
 use super::{
     Claim, Store,
-    handles::{Handle, Handles},
+    handles::{ALL, Handle, Handles},
+    head_file::{self, Seen},
+    spares::{Spares, names},
 };
 use crate::geometry::SegmentName;
 use cofferdam_linux::aligned::AlignedBuffer;
-use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
 use std::{
     fs::File,
     io,
     os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::FileExt,
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::{FileExt, MetadataExt},
     },
     path::Path,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Mutex, PoisonError},
 };
-
-/// The most files that wait to be used again.
-const SPARES: usize = 4;
-
-/// How far ahead of a small write zeros are written where the file's blocks never were.
-const AHEAD: u32 = 1 << 20;
-
-/// A write of up to so many bytes is small: it comes of a flush, and the next one will come soon.
-const SMALL: usize = 64 << 10;
 
 /// How segments are read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,22 +40,13 @@ pub enum Access {
 pub struct Directory {
     root: OwnedFd,
     segments: OwnedFd,
-    spare: OwnedFd,
     access: Access,
     unit: usize,
     /// Held for as long as the store is open.
     _lock: OwnedFd,
     handles: Handles,
-    spares: Mutex<Vec<String>>,
-    next_spare: AtomicU32,
+    spares: Spares,
     head: Mutex<Option<Seen>>,
-}
-
-/// What tells one head's file from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    inode: u64,
-    changed: (i64, i64),
 }
 
 impl Directory {
@@ -86,6 +70,7 @@ impl Directory {
         rustix::fs::openat(&root, "lock", flags, Mode::RUSR | Mode::WUSR)?;
         rustix::fs::fsync(&root)?;
         drop(root);
+        sync_parent(path)?;
         Self::open(path, access)
     }
 
@@ -110,26 +95,28 @@ impl Directory {
     /// # Errors
     /// As open(2).
     pub fn on(claim: Claim, access: Access) -> io::Result<Self> {
-        let segments = open_directory(claim.root.as_fd(), "segments")?;
-        let spare = open_directory(claim.root.as_fd(), "spare")?;
-        let spares = names(spare.as_fd())?;
-        let numbers = spares.iter().filter_map(|name| name.parse::<u32>().ok());
+        let segments = open_directory_below(&claim.root, "segments")?;
+        let spares = Spares::new(open_directory_below(&claim.root, "spare")?)?;
         let unit = match access {
             Access::Direct => direct_unit(&claim.root)?,
             Access::Buffered => 512,
         };
         Ok(Directory {
             unit,
-            next_spare: AtomicU32::new(numbers.max().unwrap_or(0).wrapping_add(1)),
-            spares: Mutex::new(spares),
+            spares,
             root: claim.root,
             segments,
-            spare,
             access,
             _lock: claim.lock,
             handles: Handles::new(),
             head: Mutex::new(None),
         })
+    }
+
+    /// The directory itself: for whoever confines this process to it.
+    #[must_use]
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
     }
 
     /// What offsets and lengths of writes must be multiples of here, in bytes: 512 or 4096.
@@ -138,23 +125,29 @@ impl Directory {
     }
 
     fn flags(&self) -> OFlags {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match self.access {
             Access::Direct => flags | OFlags::DIRECT,
             Access::Buffered => flags,
         }
     }
 
-    /// Opens a segment's file; without `O_DIRECT` where the filesystem has none.
+    /// Opens a segment's file; without `O_DIRECT` where the filesystem has none. `NotFound` where there is something
+    /// else than a regular file.
     fn open_file(&self, directory: &OwnedFd, name: &str, more: OFlags) -> io::Result<File> {
         let mode = Mode::RUSR | Mode::WUSR;
-        match rustix::fs::openat(directory, name, self.flags() | more, mode) {
-            Err(rustix::io::Errno::INVAL) if self.access == Access::Direct => {
-                let flags = (self.flags() | more) - OFlags::DIRECT - OFlags::EXCL;
-                Ok(rustix::fs::openat(directory, name, flags, mode)?.into())
+        let open = |flags| Ok(rustix::fs::openat(directory, name, flags, mode).map(File::from)?);
+        let file = match self.handles.with_descriptors(|| open(self.flags() | more)) {
+            Err(error) if self.access == Access::Direct && error.kind() == io::ErrorKind::InvalidInput => {
+                open((self.flags() | more) - OFlags::DIRECT - OFlags::EXCL)?
             }
-            other => Ok(other?.into()),
+            Err(error) if is_of_another_kind(&error) => return Err(io::ErrorKind::NotFound.into()),
+            other => other?,
+        };
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::NotFound.into());
         }
+        Ok(file)
     }
 
     fn handle(&self, name: SegmentName) -> io::Result<std::sync::Arc<Handle>> {
@@ -163,92 +156,69 @@ impl Directory {
         })
     }
 
-    fn take_spare(&self, name: &str) -> io::Result<Option<File>> {
-        let spare = self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Some(spare) = spare else {
-            return Ok(None);
-        };
-        let file = self.open_file(&self.spare, &spare, OFlags::empty())?;
-        rustix::fs::renameat(&self.spare, spare.as_str(), &self.segments, name)?;
-        Ok(Some(file))
-    }
-
-    fn make_file(&self, name: &str, bytes: u32) -> io::Result<File> {
-        let file = self.open_file(&self.segments, name, OFlags::CREATE | OFlags::EXCL)?;
-        match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, u64::from(bytes)) {
-            Ok(()) => {}
-            // No reserving here: then at least the length is right.
-            Err(rustix::io::Errno::OPNOTSUPP) => rustix::fs::ftruncate(&file, u64::from(bytes))?,
-            Err(error) => {
-                drop(file);
-                rustix::fs::unlinkat(&self.segments, name, AtFlags::empty())?;
-                return Err(error.into());
+    /// A spare file under its new name, where one is left that is a file of its own of the right length.
+    fn take_spare(&self, name: &str, bytes: u32) -> Option<File> {
+        while let Some(spare) = self.spares.take() {
+            let found = self
+                .open_file(&self.spares.directory, &spare, OFlags::empty())
+                .and_then(|file| {
+                    let of_its_own = file.metadata()?;
+                    if of_its_own.nlink() != 1 || of_its_own.len() != u64::from(bytes) {
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
+                    reserve(&file, bytes)?;
+                    rustix::fs::renameat(&self.spares.directory, spare.as_str(), &self.segments, name)?;
+                    Ok(file)
+                });
+            match found {
+                Ok(file) => return Some(file),
+                Err(_) => self.spares.throw_away(&spare),
             }
         }
-        Ok(file)
+        None
     }
 
-    fn look_at_head(&self) -> io::Result<Option<Seen>> {
-        match rustix::fs::statat(&self.root, "head", AtFlags::SYMLINK_NOFOLLOW) {
-            Err(rustix::io::Errno::NOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-            Ok(stat) => Ok(Some(Seen {
-                inode: stat.st_ino,
-                changed: (
-                    stat.st_ctime,
-                    i64::try_from(stat.st_ctime_nsec).unwrap_or(i64::MAX),
-                ),
-            })),
-        }
-    }
-
-    fn read_head(&self) -> io::Result<Option<Vec<u8>>> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(&self.root, "head", flags, Mode::empty()) {
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            other => File::from(other?),
+    fn make_file(&self, name: &str, bytes: u32, header: &[u8]) -> io::Result<(File, u32)> {
+        let (file, written) = match self.take_spare(name, bytes) {
+            Some(file) => (file, ALL),
+            None => {
+                let file = self.open_file(&self.segments, name, OFlags::CREATE | OFlags::EXCL)?;
+                (file, 0)
+            }
         };
-        let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut io::Read::take(file, 4096), &mut bytes)?;
-        Ok(Some(bytes))
-    }
-
-    fn write_head(&self, new: &[u8]) -> io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let draft = rustix::fs::openat(&self.root, "head.new", flags, Mode::RUSR | Mode::WUSR)?;
-        let draft = File::from(draft);
-        draft.write_all_at(new, 0)?;
-        draft.sync_all()?;
-        rustix::fs::renameat(&self.root, "head.new", &self.root, "head")?;
-        rustix::fs::fsync(&self.root)?;
-        Ok(())
+        if written == 0 {
+            reserve(&file, bytes)?;
+        }
+        let mut memory = AlignedBuffer::new(4096);
+        let page = memory
+            .get_mut(..header.len())
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        page.copy_from_slice(header);
+        file.write_all_at(page, 0)?;
+        file.sync_data()?;
+        rustix::fs::fsync(&self.segments)?;
+        Ok((file, written))
     }
 }
 
 impl Store for Directory {
     fn make(&self, name: SegmentName, bytes: u32, header: &[u8]) -> io::Result<()> {
         let file_name = name.to_string();
-        let (file, written) = match self.take_spare(&file_name)? {
-            Some(file) => (file, u32::MAX),
-            None => (self.make_file(&file_name, bytes)?, 0),
-        };
-        let mut memory = AlignedBuffer::new(4096);
-        let page = memory.get_mut(..header.len()).unwrap_or_default();
-        page.copy_from_slice(header);
-        file.write_all_at(page, 0)?;
-        file.sync_data()?;
-        rustix::fs::fsync(&self.segments)?;
-        self.handles.put(name, file, written);
-        Ok(())
+        match self.make_file(&file_name, bytes, header) {
+            Ok((file, written)) => {
+                self.handles.put(name, file, written);
+                Ok(())
+            }
+            Err(error) => {
+                // What was begun must not take up room. Where it was somebody else's file, it is no segment either.
+                rustix::fs::unlinkat(&self.segments, file_name, AtFlags::empty()).unwrap_or_default();
+                Err(error)
+            }
+        }
     }
 
     fn append(&self, name: SegmentName, offset: u32, bytes: &[u8]) -> io::Result<()> {
-        let handle = self.handle(name)?;
-        let end = offset + u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        if end > handle.written.load(Ordering::Acquire) {
-            prepare(&handle, offset, end)?;
-        }
-        handle.file.write_all_at(bytes, u64::from(offset))
+        self.handle(name)?.append(offset, bytes)
     }
 
     fn sync(&self, name: SegmentName) -> io::Result<()> {
@@ -272,20 +242,11 @@ impl Store for Directory {
 
     fn delete(&self, name: SegmentName) -> io::Result<()> {
         self.handles.forget(name);
-        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
         let file_name = name.to_string();
-        let done = if spares.len() < SPARES {
-            let number = self.next_spare.fetch_add(1, Ordering::Relaxed);
-            let spare = number.to_string();
-            let renamed = rustix::fs::renameat(&self.segments, file_name, &self.spare, spare.as_str());
-            if renamed.is_ok() {
-                spares.push(spare);
-            }
-            renamed
-        } else {
-            rustix::fs::unlinkat(&self.segments, file_name, AtFlags::empty())
-        };
-        match done {
+        if self.spares.keep(&self.segments, &file_name) {
+            return Ok(());
+        }
+        match rustix::fs::unlinkat(&self.segments, file_name, AtFlags::empty()) {
             Err(rustix::io::Errno::NOENT) | Ok(()) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -298,46 +259,29 @@ impl Store for Directory {
 
     fn head(&self) -> io::Result<Option<Vec<u8>>> {
         let mut seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = self.look_at_head()?;
-        self.read_head()
+        *seen = head_file::look(&self.root)?;
+        head_file::read(&self.root, &self.handles)
     }
 
     fn replace_head(&self, expected: Option<&[u8]>, new: &[u8]) -> io::Result<bool> {
         let mut seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.read_head()?.as_deref() != expected {
+        if head_file::read(&self.root, &self.handles)?.as_deref() != expected {
             return Ok(false);
         }
-        self.write_head(new)?;
-        *seen = self.look_at_head()?;
+        head_file::write(&self.root, &self.handles, new)?;
+        *seen = head_file::look(&self.root)?;
         Ok(true)
     }
 
     fn head_is_ours(&self) -> io::Result<bool> {
         let seen = *self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.look_at_head()? == seen)
+        if head_file::look(&self.root)? == seen {
+            return Ok(true);
+        }
+        // Perhaps this very process was replacing it in between: then nobody is while this is held.
+        let seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(head_file::look(&self.root)? == *seen)
     }
-}
-
-/// Notes that a file is about to be written up to `end`; before a small write, writes zeros ahead of it.
-///
-/// INVARIANT: every append is noted here before it writes, so the zeros, which begin where the last noted one ends,
-/// meet no other append, and those that follow wait for them.
-fn prepare(handle: &Handle, offset: u32, end: u32) -> io::Result<()> {
-    let _turn = handle.growing.lock().unwrap_or_else(PoisonError::into_inner);
-    let written = handle.written.load(Ordering::Acquire);
-    if end <= written {
-        return Ok(());
-    }
-    let mut upto = end;
-    if (end - offset) as usize <= SMALL {
-        let size = u32::try_from(handle.file.metadata()?.len()).unwrap_or(u32::MAX);
-        upto = (end + AHEAD).min(size).max(end);
-        let start = offset.max(written);
-        let zeros = AlignedBuffer::new((upto - start) as usize);
-        handle.file.write_all_at(&zeros, u64::from(start))?;
-    }
-    handle.written.store(upto, Ordering::Release);
-    Ok(())
 }
 
 fn open_directory(at: impl AsFd, path: impl rustix::path::Arg) -> io::Result<OwnedFd> {
@@ -345,22 +289,35 @@ fn open_directory(at: impl AsFd, path: impl rustix::path::Arg) -> io::Result<Own
     Ok(rustix::fs::openat(at, path, flags, Mode::empty())?)
 }
 
-fn names(directory: std::os::fd::BorrowedFd<'_>) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        match entry.file_name().to_str() {
-            Ok("." | "..") => {}
-            Ok(name) => names.push(name.to_owned()),
-            Err(_) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "a name that is not UTF-8",
-                ));
-            }
-        }
+/// A directory of the store's own: no link to another.
+fn open_directory_below(root: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(root, name, flags, Mode::empty())?)
+}
+
+/// Brings a new directory's name to stable storage.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = open_directory(CWD, parent.unwrap_or(Path::new(".")))?;
+    Ok(rustix::fs::fsync(parent)?)
+}
+
+/// Has all blocks of a file allocated, and its length right.
+fn reserve(file: &File, bytes: u32) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, u64::from(bytes)) {
+        // No reserving here: then at least the length is right.
+        Err(rustix::io::Errno::OPNOTSUPP) => Ok(rustix::fs::ftruncate(file, u64::from(bytes))?),
+        other => Ok(other?),
     }
-    Ok(names)
+}
+
+/// Whether opening failed because a link, a directory, a socket or a pipe is in the file's place.
+fn is_of_another_kind(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let kinds = [Errno::LOOP, Errno::ISDIR, Errno::NXIO, Errno::NODEV];
+    kinds
+        .iter()
+        .any(|kind| error.raw_os_error() == Some(kind.raw_os_error()))
 }
 
 /// The unit of direct reads and writes on the filesystem of a directory: what works.

@@ -1,24 +1,69 @@
 //! Open files of segments, a bounded number of them.
 
 use crate::geometry::SegmentName;
+use cofferdam_linux::aligned::AlignedBuffer;
 use std::{
     collections::HashMap,
     fs::File,
     io,
+    os::unix::fs::FileExt,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
     },
 };
 
+/// How far ahead of a small write zeros are written where the file's blocks never were.
+const AHEAD: u32 = 1 << 20;
+
+/// A write of up to so many bytes is small: it comes of a flush, and the next one will come soon.
+const SMALL: u32 = 64 << 10;
+
+/// What [`Handle::written`] says of a file whose blocks have all been written, or may have been.
+pub(super) const ALL: u32 = u32::MAX;
+
 /// A segment's file.
 #[derive(Debug)]
 pub(super) struct Handle {
     pub(super) file: File,
-    /// Up to here the file's blocks have been written before, so that writing them again needs no journal.
-    pub(super) written: AtomicU32,
-    /// Held by whoever moves that on.
-    pub(super) growing: Mutex<()>,
+    /// Up to here the file's blocks have been written before, or are somebody's who is about to write them: writing
+    /// them again needs no journal.
+    written: AtomicU32,
+    /// Held while `written` is raised, and while zeros are written.
+    raising: Mutex<()>,
+}
+
+impl Handle {
+    /// Writes at an offset; a small write into blocks that never were written has zeros go ahead of it.
+    ///
+    /// INVARIANT: zeros are only written beyond `written`, by whoever holds `raising`, and nobody writes beyond
+    /// `written` without raising it first: so they never fall on what somebody else writes at the same time.
+    pub(super) fn append(&self, offset: u32, bytes: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let end = offset.checked_add(length).ok_or(io::ErrorKind::InvalidInput)?;
+        if end > self.written.load(Ordering::Acquire) {
+            self.raise(offset, end, length <= SMALL)?;
+        }
+        self.file.write_all_at(bytes, u64::from(offset))
+    }
+
+    fn raise(&self, offset: u32, end: u32, ahead: bool) -> io::Result<()> {
+        let _raising = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = self.written.load(Ordering::Acquire);
+        if end <= written {
+            return Ok(());
+        }
+        let mut upto = end;
+        if ahead {
+            let size = u32::try_from(self.file.metadata()?.len()).unwrap_or(u32::MAX);
+            upto = end.saturating_add(AHEAD).min(size).max(end);
+            let start = offset.max(written);
+            let zeros = AlignedBuffer::new((upto - start) as usize);
+            self.file.write_all_at(&zeros, u64::from(start))?;
+        }
+        self.written.store(upto, Ordering::Release);
+        Ok(())
+    }
 }
 
 /// All that are open.
@@ -50,24 +95,32 @@ impl Handles {
             return Ok(Arc::clone(handle));
         }
         drop(known);
-        let file = open().or_else(|error| {
+        let file = self.with_descriptors(open)?;
+        Ok(self.put(name, file, ALL))
+    }
+
+    /// Opens something; where the process has no descriptor left, again without the idle files that are open here.
+    pub(super) fn with_descriptors<T>(&self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        open().or_else(|error| {
             let out = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
             if !out.iter().any(|e| error.raw_os_error() == Some(e.raw_os_error())) {
                 return Err(error);
             }
-            self.close_some(usize::MAX);
+            self.close_idle(usize::MAX);
             open()
-        })?;
-        Ok(self.put(name, file, u32::MAX))
+        })
     }
 
     /// Keeps a file that was opened.
     pub(super) fn put(&self, name: SegmentName, file: File, written: u32) -> Arc<Handle> {
-        self.close_some(self.most);
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner).len();
+        if open >= self.most {
+            self.close_idle(open / 4);
+        }
         let handle = Arc::new(Handle {
             file,
             written: AtomicU32::new(written),
-            growing: Mutex::new(()),
+            raising: Mutex::default(),
         });
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(open.entry(name).or_insert(handle))
@@ -79,28 +132,48 @@ impl Handles {
         open.remove(&name);
     }
 
-    /// Closes a quarter where there are at least `most`; all but those in use with `usize::MAX`.
-    fn close_some(&self, most: usize) {
+    /// Closes up to `count` files that nobody uses: first those that opening again tells everything of. For the
+    /// others it forgets how far they were written, which costs a commit of the journal below and nothing else.
+    fn close_idle(&self, count: usize) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if most == usize::MAX {
-            open.retain(|_, handle| keeps(handle));
-            return;
+        let mut left = count;
+        for all in [true, false] {
+            open.retain(|_, handle| {
+                let known = handle.written.load(Ordering::Relaxed) == ALL;
+                if left == 0 || Arc::strong_count(handle) > 1 || known != all {
+                    return true;
+                }
+                left -= 1;
+                false
+            });
         }
-        if open.len() < most {
-            return;
-        }
-        let mut left = open.len() / 4;
-        open.retain(|_, handle| {
-            if left == 0 || keeps(handle) {
-                return true;
-            }
-            left -= 1;
-            false
-        });
     }
 }
 
-/// One that is in use, or that knows something which opening it again would not tell.
-fn keeps(handle: &Arc<Handle>) -> bool {
-    Arc::strong_count(handle) > 1 || handle.written.load(Ordering::Relaxed) != u32::MAX
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_ahead_of_one_write_never_fall_on_another() {
+        const PIECE: u32 = 4096;
+        for round in 0..200 {
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(1 << 20).unwrap();
+            let handle = Handle {
+                file,
+                written: AtomicU32::new(0),
+                raising: Mutex::default(),
+            };
+            std::thread::scope(|scope| {
+                for piece in 0..4 {
+                    let handle = &handle;
+                    scope.spawn(move || handle.append(piece * PIECE, &[0xaa; PIECE as usize]).unwrap());
+                }
+            });
+            let mut bytes = vec![0; 4 * PIECE as usize];
+            handle.file.read_exact_at(&mut bytes, 0).unwrap();
+            assert!(bytes.iter().all(|byte| *byte == 0xaa), "round {round}");
+        }
+    }
 }

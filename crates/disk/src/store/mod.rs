@@ -4,6 +4,8 @@
 mod claim;
 mod directory;
 mod handles;
+mod head_file;
+mod spares;
 
 pub use claim::Claim;
 pub use directory::{Access, Directory};

@@ -2,7 +2,7 @@
 
 use super::{
     Options,
-    open::read_head,
+    open::{check_epochs, read_head},
     recover::Recovery,
     scan::{Scan, open_segment},
 };
@@ -65,6 +65,7 @@ pub fn check(
 ) -> Outcome<Check> {
     let key = Arc::new(key);
     let head = Head::decode(&read_head(store)?, &key)?;
+    check_epochs(store, &key, &head)?;
     let mut found = Recovery {
         store,
         key: &key,

@@ -1,7 +1,11 @@
 //! The keeper: the one thread of a volume that acts by itself. It sleeps while there is nothing to do.
 
 use super::Volume;
-use crate::{fault::Outcome, format::Witness, store::Store};
+use crate::{
+    fault::{Fault, Outcome},
+    format::Witness,
+    store::Store,
+};
 use std::{
     sync::{
         Arc, PoisonError,
@@ -72,7 +76,7 @@ fn run<S: Store>(volume: &Volume<S>, stop: &AtomicBool, mut remember: Remember) 
     while !stop.load(Ordering::SeqCst) {
         let quiet = match round(volume) {
             Ok(quiet) => quiet,
-            Err(_) if volume.alive().is_err() => return,
+            Err(Fault::Failed) => return,
             Err(fault) => {
                 volume.report(&fault);
                 true

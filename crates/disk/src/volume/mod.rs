@@ -77,6 +77,14 @@ impl Default for Options {
     }
 }
 
+/// Takes the locked memory for a volume's keys now: for a process that is about to give up the right to lock more.
+///
+/// # Errors
+/// [`Fault::Memory`].
+pub fn reserve_keys() -> Outcome {
+    cofferdam_vault::SegmentKey::reserve(crate::log::segments::MOST_KEYS + 64).map_err(Fault::memory)
+}
+
 /// An open volume.
 pub struct Volume<S> {
     store: S,

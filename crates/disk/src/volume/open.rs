@@ -5,7 +5,7 @@
 //! So a replay never crosses from one epoch into another, and segments of an epoch that never got so far are
 //! leftovers.
 
-use super::{Options, Volume, Work, recover::Recovery};
+use super::{Options, Volume, Work, recover::Recovery, scan::open_segment};
 use crate::{
     fault::{Fault, Outcome},
     format::{
@@ -32,9 +32,8 @@ use std::sync::{
 pub struct Succession {
     /// Memory for records that outlives this process.
     pub arena: Option<Arena>,
-    /// The arenas of the processes before, which have ended: of the last one that served, and of all that were to
-    /// follow it and did not get so far.
-    pub rescues: Vec<Rescue>,
+    /// The arenas of the processes before, which have ended, since one last opened the volume; oldest first.
+    pub rescue: Vec<Rescue>,
 }
 
 /// What a volume's head says of it.
@@ -152,9 +151,11 @@ impl<S: Store> Volume<S> {
         let before = read_head(&store)?;
         let old = Head::decode(&before, &key)?;
         check_witness(&old, options.witness.as_ref())?;
-        for rescue in &succession.rescues {
+        check_epochs(&store, &key, &old)?;
+        for rescue in &succession.rescue {
             write_what_was_left(&store, &old, rescue)?;
         }
+        // No overflow: the head's format has no counters beyond 2^63.
         let head = Head {
             epoch: old.epoch + 1,
             generation: old.generation + 1,
@@ -251,22 +252,40 @@ fn check_witness(head: &Head, witness: Option<&Witness>) -> Outcome {
 /// they are bytes of the store like all others.
 fn write_what_was_left(store: &impl Store, head: &Head, rescue: &Rescue) -> Outcome {
     let geometry = head.geometry;
-    let mut touched = std::collections::BTreeSet::new();
-    for left in rescue.left().map_err(Fault::store("read what was left"))? {
-        let fits = left.name.epoch == head.epoch
-            && (left.offset as usize).saturating_add(left.length) <= geometry.segment as usize
-            && left.offset.is_multiple_of(geometry.align)
-            && left.length.is_multiple_of(geometry.align as usize);
-        let bytes = left.buffer.bytes().get(..left.length).unwrap_or_default();
-        if fits {
-            store
-                .append(left.name, left.offset, bytes)
-                .map_err(Fault::store("write what was left"))?;
-            touched.insert(left.name);
+    let left = rescue.left().map_err(Fault::store("read what was left"))?;
+    // What belongs to another epoch than the one that is replayed has been written, or was never acknowledged.
+    let from = head.checkpoint.segment;
+    let mut names = store.list().map_err(Fault::store("list the segments"))?;
+    names.retain(|name| name.epoch == from.epoch && name.sequence >= from.sequence);
+    names.sort_unstable();
+    // INVARIANT: a record goes to the store only when all records of earlier segments are on stable storage.
+    for name in names {
+        for left in left.iter().filter(|left| left.name == name) {
+            let fits = (left.offset as usize).saturating_add(left.length) <= geometry.segment as usize
+                && left.offset.is_multiple_of(geometry.align)
+                && left.length.is_multiple_of(geometry.align as usize);
+            let bytes = left.buffer.bytes().get(..left.length).unwrap_or_default();
+            if fits {
+                store
+                    .append(name, left.offset, bytes)
+                    .map_err(Fault::store("write what was left"))?;
+            }
         }
-    }
-    for name in touched {
         store.sync(name).map_err(Fault::store("sync"))?;
+    }
+    Ok(())
+}
+
+/// Refuses a head that is older than a segment. Whoever makes a segment has put its epoch into the head first, so the
+/// head of this store was another, later one.
+pub(super) fn check_epochs(store: &impl Store, key: &VolumeKey, head: &Head) -> Outcome {
+    for name in store.list().map_err(Fault::store("list the segments"))? {
+        if name.epoch > head.epoch && open_segment(store, key, name, head.volume)?.is_some() {
+            return Err(Fault::corrupt(
+                "the head",
+                "it is older than the segments beside it; an older head has been put back",
+            ));
+        }
     }
     Ok(())
 }

@@ -133,8 +133,8 @@ impl<S: Store> Volume<S> {
         }
     }
 
-    /// Keeps a fault that somebody should hear of.
-    pub(super) fn report(&self, fault: &Fault) {
+    /// Keeps a fault that somebody should hear of, for [`Volume::take_damage`].
+    pub fn report(&self, fault: &Fault) {
         let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
         if damage.len() < MOST_DAMAGE {
             damage.push(fault.clone());

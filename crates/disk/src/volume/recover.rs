@@ -299,9 +299,11 @@ impl<S: Store> Recovery<'_, S> {
                 .restore(*entry, Stage::Closed)
                 .ok_or_else(|| Fault::at(entry.name, 0, "its slot is taken"))?;
         }
+        // Only of verified headers: a name alone can be anybody's. Names of failed openings are of other epochs.
         let mut sequence = head.next_sequence;
         for stretch in &chain.stretches {
             let SegmentHeader { slot, name, salt, .. } = stretch.header;
+            sequence = sequence.max(name.sequence.saturating_add(1));
             // One that was made and never used is a leftover; its slot may have been used again.
             if !chain.links.iter().any(|link| self.is_in(chain, link, name)) {
                 continue;
@@ -322,9 +324,6 @@ impl<S: Store> Recovery<'_, S> {
                         .ok_or_else(|| Fault::at(name, 0, "its slot is out of range"))?;
                 }
             }
-        }
-        for name in listed {
-            sequence = sequence.max(name.sequence.saturating_add(1));
         }
         let last = chain.links.last();
         Ok(Found {

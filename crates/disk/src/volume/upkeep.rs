@@ -115,8 +115,9 @@ impl<S: Store> Volume<S> {
             match cleaned {
                 Ok(()) => any = true,
                 Err(Fault::Full) => break,
-                // A segment that cannot be read stays, and whoever reads the block hears of it.
-                Err(fault @ Fault::Corrupt { .. }) => {
+                // A segment that cannot be read stays, and whoever reads the block hears of it. A write that failed
+                // has closed the volume.
+                Err(fault @ (Fault::Corrupt { .. } | Fault::Store { .. })) if self.alive().is_ok() => {
                     self.report(&fault);
                     self.lock().spare(victim.slot);
                     break;

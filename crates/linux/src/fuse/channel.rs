@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// `FUSE_DEV_IOC_CLONE`: `_IOR(229, 0, uint32_t)`.
-const CLONE: libc::Ioctl = 0x8004_e500_u32 as libc::Ioctl;
+pub(crate) const CLONE: u32 = 0x8004_e500;
 
 /// `FUSE_NOTIFY_RESEND`.
 const NOTIFY_RESEND: i32 = 7;
@@ -47,7 +47,7 @@ impl Channel {
         let new = open_device(if wait { OFlags::empty() } else { OFlags::NONBLOCK })?;
         let source = self.0.as_raw_fd().cast_unsigned();
         // SAFETY: the ioctl reads one u32, which outlives the call; both descriptors are open.
-        let done = unsafe { libc::ioctl(new.0.as_raw_fd(), CLONE, &raw const source) };
+        let done = unsafe { libc::ioctl(new.0.as_raw_fd(), CLONE as libc::Ioctl, &raw const source) };
         if done == 0 {
             Ok(new)
         } else {

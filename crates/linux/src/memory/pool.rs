@@ -26,10 +26,7 @@ pub(super) struct Slot {
 impl Slot {
     /// A place of at least `size` bytes, all zero, in locked pages.
     pub(super) fn take(size: usize) -> io::Result<Self> {
-        let size = size
-            .max(1)
-            .checked_next_multiple_of(ALIGN)
-            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let size = rounded(size)?;
         let mut arenas = arenas();
         if let Some(start) = arenas
             .iter_mut()
@@ -47,6 +44,24 @@ impl Slot {
     pub(super) fn start(&self) -> NonNull<u8> {
         self.start
     }
+
+    /// Has room for `count` secrets of `size` bytes from now on, whatever the limits will be.
+    pub(super) fn reserve(size: usize, count: usize) -> io::Result<()> {
+        let size = rounded(size)?;
+        let mut room = 0;
+        while room < count {
+            let mut arena = Arena::map(size)?;
+            arena.kept = true;
+            room += arena.taken.len();
+            arenas().push(arena);
+        }
+        Ok(())
+    }
+}
+
+fn rounded(size: usize) -> io::Result<usize> {
+    let size = size.max(1).checked_next_multiple_of(ALIGN);
+    Ok(size.ok_or(io::ErrorKind::OutOfMemory)?)
 }
 
 impl Drop for Slot {
@@ -84,6 +99,8 @@ struct Arena {
     size: usize,
     /// Whether each slot is taken.
     taken: Vec<bool>,
+    /// Stays when its last slot is given back.
+    kept: bool,
 }
 
 // SAFETY: an arena owns its mapping alone.
@@ -115,6 +132,7 @@ impl Arena {
             start,
             size,
             taken: vec![false; length / size],
+            kept: false,
         };
         let pages = start.as_ptr().cast();
         // SAFETY: these pages are ours, between the two guards; nothing refers into them yet.
@@ -139,13 +157,13 @@ impl Arena {
         offset.is_some_and(|offset| offset < self.taken.len() * self.size)
     }
 
-    /// Frees the slot; true where it was the last.
+    /// Frees the slot; true where it was the last, and the arena may go.
     fn give_back(&mut self, slot: NonNull<u8>) -> bool {
         let index = (slot.addr().get() - self.start.addr().get()) / self.size;
         if let Some(taken) = self.taken.get_mut(index) {
             *taken = false;
         }
-        !self.taken.contains(&true)
+        !self.kept && !self.taken.contains(&true)
     }
 }
 
@@ -185,6 +203,16 @@ mod tests {
         assert_eq!(arenas, 4, "16 KiB hold 25 slots of 640 bytes");
         drop(slots);
         assert!(super::arenas().iter().all(|arena| arena.size != 640));
+    }
+
+    #[test]
+    fn what_is_reserved_stays() {
+        Slot::reserve(1000, 40).unwrap();
+        let arenas_of = || arenas().iter().filter(|arena| arena.size == 1024).count();
+        let before = arenas_of();
+        assert_eq!(before, 3, "16 KiB hold 16 slots of 1024 bytes");
+        drop((0..48).map(|_| Slot::take(1000).unwrap()).collect::<Vec<_>>());
+        assert_eq!(arenas_of(), before);
     }
 
     #[test]
