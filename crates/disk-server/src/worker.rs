@@ -77,7 +77,7 @@ impl Worker {
             arena: None,
             heard: Instant::now(),
         };
-        worker.brief(setting, connection, witness, left)?;
+        worker.brief(setting, connection, witness, rescue)?;
         Ok(worker)
     }
 

@@ -171,3 +171,29 @@ fn a_successor_finds_what_was_acknowledged_and_not_written() {
     live(None, &write(3));
     live(None, &|volume| assert!(read(volume, 299, 1) == pattern(299, 2)));
 }
+
+#[test]
+fn upkeep_comes_to_an_end_after_many_short_lives() {
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = scratch.path().join("v");
+    let store = Directory::create(&path, Access::Direct).unwrap();
+    Volume::create(store, key(), geometry(64 << 10), &Options::default())
+        .unwrap()
+        .close()
+        .unwrap();
+    for life in 0..12 {
+        let volume = open(&path);
+        // One block of each page of the map, in turns: what is alive of old segments are pages.
+        for block in (0..64 << 10).step_by(700).skip(life).step_by(7) {
+            volume
+                .write(block * BLOCK as u64, &pattern(block, life as u64))
+                .unwrap();
+        }
+        volume.flush().unwrap();
+        let busy = (0..200).all(|_| volume.tend().unwrap());
+        assert!(!busy, "life {life}: upkeep goes on and on");
+        if life % 2 == 0 {
+            volume.close().unwrap();
+        }
+    }
+}

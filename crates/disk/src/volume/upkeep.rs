@@ -28,10 +28,10 @@ impl<S: Store> Volume<S> {
             let log = self.lock();
             (log.wants_release(), log.wants_cleaning(), log.wants_checkpoint())
         };
-        if clean && !release {
-            done |= self.clean_some()?;
-        }
-        if release || checkpoint || (clean && self.lock().has_idle()) {
+        let cleaned = clean && !release && self.clean_some()?;
+        done |= cleaned;
+        // A page of the map that lived in what was cleaned moves with the checkpoint, and with nothing else.
+        if release || checkpoint || cleaned || (clean && self.lock().has_idle()) {
             match self.checkpoint(false) {
                 Ok(()) => done = true,
                 Err(Fault::Full) => {}
