@@ -7,12 +7,14 @@
 //! | [`server`] | a running `cofferdam-disk serve`, its supervisor and its worker |
 //! | [`crash`] | crashes again and again, and what was promised compared after each |
 //! | [`ledger`] | writers that remember outside of the disk what was promised to them, and compare |
+//! | [`postgres`] | PostgreSQL on it |
 //!
 //! Used by the tests of `cofferdam-disk-server` and by `cargo xtask soak`.
 
 pub mod crash;
 pub mod ledger;
 pub mod place;
+pub mod postgres;
 pub mod server;
 pub mod volume;
 

@@ -7,6 +7,7 @@
 //! | `verb` | what each verb does: `create`, `serve`, `check`, `info` |
 //! | `sealed` | a sealed volume as a [`exporter::Disk`] |
 //! | `minder` | looks after the worker, and has another follow it |
+//! | `memory_group` | leaving a cgroup whose limit server and users would share |
 //! | `worker`, `wire` | the worker as a process, and what the two say to each other |
 //! | `opened` | a store's claim; a volume that is open in this very process |
 //! | `key_file`, `witness_file` | what lies outside of the store |
@@ -21,6 +22,7 @@ mod arguments;
 pub mod exporter;
 mod filesystem;
 mod key_file;
+mod memory_group;
 mod minder;
 mod notice;
 mod opened;

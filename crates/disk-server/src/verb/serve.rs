@@ -5,7 +5,7 @@
 use crate::{
     arguments::{Access, Serve},
     exporter::Connection,
-    filesystem, key_file,
+    filesystem, key_file, memory_group,
     minder::Minder,
     notice::notice,
     opened,
@@ -44,6 +44,9 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
         .as_deref()
         .map(WitnessFile::at)
         .transpose()?;
+    if let Some(words) = memory_group::leave() {
+        notice(words);
+    }
     let connection = Arc::new(Connection::new(THREADS).map_err(of_export)?);
     let minder = Minder::start(setting, Arc::clone(&connection), witness)?;
     let mount = serve.mount.as_deref();

@@ -51,10 +51,11 @@ pub(crate) fn run() -> Result<ExitCode> {
         .map_err(doing("taking the supervisor's socket"))?;
     match work(&socket) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(problem) => {
-            drop(wire::send(socket.as_fd(), &Report::Failed(problem.clone()), &[]));
-            Err(problem)
-        }
+        // Whoever hears of it says it; where nobody does, this process must.
+        Err(problem) => match wire::send(socket.as_fd(), &Report::Failed(problem.clone()), &[]) {
+            Ok(true) => Ok(ExitCode::FAILURE),
+            Ok(false) | Err(_) => Err(problem),
+        },
     }
 }
 

@@ -66,6 +66,10 @@ fn errors_are_as_agreed_and_change_nothing() {
                 "create /srv/full --size 16M --key-file /srv/key",
             ),
             (
+                "create-not-empty-new-key",
+                "create /srv/full --size 16M --key-file /srv/new-key --new-key",
+            ),
+            (
                 "create-key-exists",
                 "create /srv/new --size 16M --key-file /srv/key --new-key",
             ),
@@ -117,7 +121,9 @@ fn errors_are_as_agreed_and_change_nothing() {
         ensure(fs::read_dir(&full)?.count() == 1, || {
             "something was added".to_owned()
         })?;
-        ensure(!place.path("new").exists(), || "something was left".to_owned())?;
+        for left in ["new", "new-key"] {
+            ensure(!place.path(left).exists(), || format!("{left} was left"))?;
+        }
         volume.store_is_sound()?;
         let mut server = volume.serve_device()?;
         seen.run("serve-busy", "serve /srv/disk --key-file /srv/key")?;

@@ -51,7 +51,12 @@ fn without_a_successor_users_get_errors_and_the_mount_stays() {
             signal(server.worker()?, Signal::KILL)?;
             Ok(writer.join().expect("the writer"))
         })?;
-        ends_with_errors(&volume, &mut server, &error, &["the head: there is none"])?;
+        ends_with_errors(
+            &volume,
+            &mut server,
+            &error,
+            &["the head is damaged or was tampered with: there is none"],
+        )?;
         fs::rename(&away, &head)?;
         volume.unmount()?;
         let mut server = volume.serve(&[])?;

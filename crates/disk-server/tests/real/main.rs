@@ -8,13 +8,19 @@ mod command_line;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod database;
+#[cfg(test)]
 mod fsx;
+#[cfg(test)]
+mod full;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]
 mod hang;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod memory_group;
 #[cfg(test)]
 mod raw;
 #[cfg(test)]
