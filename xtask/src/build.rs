@@ -6,14 +6,16 @@ use std::{
     process::Command,
 };
 
-/// The packages of the three binaries.
-const PACKAGES: [&str; 6] = [
+/// The packages of the binaries.
+const PACKAGES: [&str; 8] = [
     "-p",
     "cofferdam-daemon",
     "-p",
     "cofferdam-runtime",
     "-p",
     "cofferdam-cli",
+    "-p",
+    "cofferdam-disk-server",
 ];
 
 /// The repository.
@@ -45,7 +47,7 @@ pub(crate) fn for_tests() -> Outcome<PathBuf> {
     Ok(target()?.join("debug"))
 }
 
-/// Builds the three binaries for release.
+/// Builds the binaries for release.
 pub(crate) fn for_release() -> Outcome<PathBuf> {
     let mut arguments = vec!["build", "--quiet", "--release"];
     arguments.extend(PACKAGES);

@@ -16,6 +16,8 @@
 pub mod fault;
 mod format;
 pub mod geometry;
+#[cfg(feature = "judge")]
+pub mod judge;
 mod log;
 pub mod store;
 pub mod volume;

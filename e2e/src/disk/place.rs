@@ -7,7 +7,7 @@ use crate::{
     failure::{During, Failure, Outcome},
     process::{signal, until},
 };
-use rustix::process::Signal;
+use rustix::{mount::UnmountFlags, process::Signal};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -86,7 +86,27 @@ impl Place {
         cofferdam_linux::mount::enter_private_namespace()
             .during("a mount namespace of one's own: be root")?;
         let namespace = fs::read_link("/proc/thread-self/ns/mnt")?;
-        Ok(Place { scratch, namespace })
+        let place = Place { scratch, namespace };
+        place.let_go_of_others()?;
+        Ok(place)
+    }
+
+    /// A namespace begins as a copy. Where the machine's mounts do not propagate, the copy would keep loop devices of
+    /// others busy after they have unmounted them.
+    fn let_go_of_others(&self) -> Outcome {
+        let table = fs::read_to_string("/proc/thread-self/mountinfo")?;
+        for line in table.lines() {
+            let at = line.split(' ').nth(4).map(Path::new);
+            let source = line.split(" - ").nth(1).and_then(|rest| rest.split(' ').nth(1));
+            if let (Some(at), Some(source)) = (at, source)
+                && source.starts_with("/dev/loop")
+                && !self.scratch.starts_with(at)
+            {
+                // One that is gone meanwhile is none to let go of.
+                rustix::mount::unmount(at, UnmountFlags::DETACH).ok();
+            }
+        }
+        Ok(())
     }
 
     /// A path below the scratch directory.

@@ -3,7 +3,7 @@
 //! | what | where |
 //! |---|---|
 //! | `cofferdam` | `/usr/local/bin` |
-//! | `cofferdamd`, `cofferdam-runtime` | `/usr/local/sbin` |
+//! | `cofferdamd`, `cofferdam-runtime`, `cofferdam-disk` | `/usr/local/sbin` |
 //! | man pages, completions | `/usr/local/share` |
 //! | `cofferdamd.service` | `/etc/systemd/system` |
 //! | `config.toml`, unless there is one | `/etc/cofferdam` |
@@ -36,6 +36,7 @@ pub(crate) fn run(destdir: &Path, docker: bool) -> Outcome {
         ("cofferdam", "/usr/local/bin"),
         ("cofferdamd", "/usr/local/sbin"),
         ("cofferdam-runtime", "/usr/local/sbin"),
+        ("cofferdam-disk", "/usr/local/sbin"),
     ] {
         put(&built.join(name), &below(directory).join(name), 0o755)?;
     }

@@ -12,7 +12,7 @@ use super::field::Fields;
 use crate::geometry::{Geometry, Place, SegmentName, Slot};
 
 /// Bytes of one segment's entry.
-const ENTRY: usize = 60;
+pub(crate) const ENTRY: usize = 60;
 
 /// A segment as the checkpoint has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -58,13 +58,33 @@ pub(crate) enum Blocked {
     Space,
 }
 
-/// For whom room is made: the user of the disk leaves a reserve that the others may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// For whom room is made. Each leaves ready segments to those below it, which make room in the end, so that a full
+/// store can always be cleaned, and opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Purpose {
+    /// The first checkpoint of an epoch.
+    Opening,
+    /// A checkpoint: lets go of what cleaning has emptied.
+    Checkpoint,
+    /// Cleaning: empties segments.
+    Clean,
+    /// A discard: makes something to clean.
+    Discard,
     /// A write from above.
     Write,
-    /// Cleaning, checkpoints, discards: what makes room in the end.
-    Upkeep,
+}
+
+impl Purpose {
+    /// How many ready segments it leaves to the others.
+    pub(super) fn leaves(self) -> usize {
+        match self {
+            Purpose::Opening => 0,
+            Purpose::Checkpoint => 1,
+            Purpose::Clean => 2,
+            Purpose::Discard => 3,
+            Purpose::Write => 4,
+        }
+    }
 }
 
 /// Part of what a read covers.

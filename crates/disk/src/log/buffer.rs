@@ -170,28 +170,49 @@ impl Rescue {
 
 /// Buffers that wait for use.
 #[derive(Debug)]
-pub(crate) struct Pool(Vec<Buffer>);
+pub(crate) struct Pool {
+    free: Vec<Buffer>,
+    #[cfg(feature = "judge")]
+    total: usize,
+}
 
 impl Pool {
     /// Those of an arena, or `count` of the process's own.
     pub(crate) fn new(count: usize, arena: Option<Arena>) -> Self {
-        Pool(match arena {
+        let free: Vec<_> = match arena {
             Some(arena) => arena
                 .pieces
                 .into_iter()
                 .map(|piece| Buffer(Memory::Shared(piece)))
                 .collect(),
             None => (0..count.max(2)).map(|_| Buffer::own()).collect(),
-        })
+        };
+        Pool {
+            #[cfg(feature = "judge")]
+            total: free.len(),
+            free,
+        }
     }
 
     pub(crate) fn take(&mut self) -> Option<Buffer> {
-        self.0.pop()
+        self.free.pop()
     }
 
     pub(crate) fn give_back(&mut self, mut buffer: Buffer) {
         buffer.hold(0);
-        self.0.push(buffer);
+        self.free.push(buffer);
+    }
+
+    /// How many wait for use.
+    #[cfg(feature = "judge")]
+    pub(crate) fn free(&self) -> usize {
+        self.free.len()
+    }
+
+    /// How many there are.
+    #[cfg(feature = "judge")]
+    pub(crate) fn total(&self) -> usize {
+        self.total
     }
 }
 

@@ -8,11 +8,11 @@ use super::{Blocked, Log, Purpose, segments::Stage};
 use crate::{
     fault::Outcome,
     format::{
-        checkpoint::Checkpoint,
+        checkpoint::{Checkpoint, ENTRY},
         head::{CheckpointAt, Head, Mark},
         record::Kind,
     },
-    geometry::{BLOCK, Lsn, SegmentName, Slot, TAG},
+    geometry::{BLOCK, Lsn, Place, SegmentName, Slot, TAG},
 };
 
 /// Rounds after which the pages that are left are sealed without a pause.
@@ -103,13 +103,26 @@ impl Log {
             return Ok(Err(blocked));
         }
         if closing {
-            if let Err(blocked) = self.ensure_room(Purpose::Upkeep)? {
+            if let Err(blocked) = self.ensure_room(self.checkpoint_purpose())? {
                 return Ok(Err(blocked));
             }
             self.note_close();
             self.ended = true;
         }
         Ok(Ok(self.end_checkpoint(closing)))
+    }
+
+    fn checkpoint_purpose(&self) -> Purpose {
+        if self.opening {
+            return Purpose::Opening;
+        }
+        Purpose::Checkpoint
+    }
+
+    /// How many cells a checkpoint would take now.
+    pub(super) fn cells_for_checkpoint(&self) -> u64 {
+        let payload = self.map.count() * Place::BYTES + self.segments.count() as usize * ENTRY;
+        (self.map.dirty() + payload.div_ceil(BLOCK)) as u64
     }
 
     fn seal_pages(&mut self, most: usize) -> Outcome<Result<(), Blocked>> {
@@ -128,7 +141,7 @@ impl Log {
                 };
                 break;
             };
-            let run = match self.seal(Kind::Page, u64::from(number), &bytes, Purpose::Upkeep)? {
+            let run = match self.seal(Kind::Page, u64::from(number), &bytes, self.checkpoint_purpose())? {
                 Ok(run) => run,
                 Err(blocked) => return Ok(Err(blocked)),
             };
@@ -153,7 +166,7 @@ impl Log {
     /// between the state that is described and the record from which replay begins.
     fn take_snapshot(&mut self) -> Outcome<Result<(), Blocked>> {
         self.close_record();
-        if let Err(blocked) = self.ensure_room(Purpose::Upkeep)? {
+        if let Err(blocked) = self.ensure_room(self.checkpoint_purpose())? {
             return Ok(Err(blocked));
         }
         let Some(batch) = &self.batch else {
@@ -205,7 +218,7 @@ impl Log {
 
     fn seal_piece(&mut self, payload: &mut Payload, start: usize) -> Outcome<Result<(), Blocked>> {
         let rest = payload.bytes.get(start..).unwrap_or_default();
-        let run = match self.seal(Kind::Checkpoint, payload.next, rest, Purpose::Upkeep)? {
+        let run = match self.seal(Kind::Checkpoint, payload.next, rest, self.checkpoint_purpose())? {
             Ok(run) => run,
             Err(blocked) => return Ok(Err(blocked)),
         };

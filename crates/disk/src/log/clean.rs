@@ -4,18 +4,21 @@ use super::{Blocked, Log, Purpose, segments::Stage};
 use crate::{
     fault::Outcome,
     format::{Sealer, record::Kind},
-    geometry::{Place, SegmentName, Slot},
+    geometry::{CELL, Place, SegmentName, Slot},
 };
 use std::{ops::Range, sync::Arc};
 
 /// Cleaning begins when the space used is so many thousandths of what the live cells need …
 const BEGIN: u64 = 1280;
 /// … and so many segments more.
-const BEGIN_SLACK: u64 = 5;
+const BEGIN_SLACK: u64 = 8;
 /// Writes from above wait for cleaning when it is this many thousandths …
 const WAIT: u64 = 1330;
 /// … and so many segments more. With the cells' own overhead this stays below 1.4 times the live data.
-const WAIT_SLACK: u64 = 8;
+const WAIT_SLACK: u64 = 11;
+
+/// The most segments that are cleaned before a checkpoint lets them go.
+pub(crate) const MOST_VICTIMS: usize = 8;
 
 /// A segment that is being cleaned. It is pinned until [`Log::unpin`].
 #[derive(Debug, Clone)]
@@ -39,14 +42,42 @@ impl Log {
         u64::from(self.segments.count()).saturating_sub(damaged.count() as u64)
     }
 
+    /// How many ready segments are left to those who need them more.
+    pub(super) fn reserve(&self, purpose: Purpose) -> usize {
+        let checkpoint = match purpose {
+            Purpose::Opening | Purpose::Checkpoint => 0,
+            Purpose::Clean | Purpose::Discard | Purpose::Write => {
+                self.cells_for_checkpoint() / u64::from(self.geometry().cells().max(1))
+            }
+        };
+        purpose.leaves() + usize::try_from(checkpoint).unwrap_or(0)
+    }
+
     /// Whether writes from above must wait for cleaning.
     pub(super) fn is_over_budget(&self) -> bool {
         self.accountable() > self.allowed(WAIT, WAIT_SLACK)
     }
 
+    /// Whether the store has no room for more than what is reserved.
+    fn is_short(&self) -> bool {
+        self.no_room && self.ready.len() <= self.reserve(Purpose::Write)
+    }
+
     /// Whether a write from above would find room.
     pub(crate) fn has_room(&self) -> bool {
-        !self.is_over_budget() && (self.ready.len() > super::tail::RESERVE || !self.no_room)
+        !self.is_over_budget() && !self.is_short()
+    }
+
+    /// Whether not even one segment is ready, and there may be room for it.
+    pub(crate) fn wants_first_segment(&self) -> bool {
+        self.ready.is_empty() && !self.no_room
+    }
+
+    /// Lets one write pass that has cleaned and yet finds more space used than should be, if the store has room:
+    /// too much space is no reason to fail it.
+    pub(crate) fn let_pass(&mut self) -> bool {
+        self.grace = !self.is_short();
+        self.grace
     }
 
     /// Whether a segment should be cleaned now.
@@ -56,8 +87,54 @@ impl Log {
             .iter()
             .filter(|(slot, segment)| self.is_idle(*slot) || segment.stage == Stage::Doomed)
             .count() as u64;
-        self.accountable().saturating_sub(idle) > self.allowed(BEGIN, BEGIN_SLACK)
-            || (self.no_room && self.ready.len() <= super::tail::RESERVE && idle == 0)
+        let much = self.accountable().saturating_sub(idle) > self.allowed(BEGIN, BEGIN_SLACK);
+        (much || (self.is_short() && idle == 0)) && self.cleaning_pays()
+    }
+
+    /// Bytes of records in segments.
+    pub(crate) fn used(&self) -> u64 {
+        self.segments
+            .iter()
+            .map(|(_, segment)| u64::from(segment.used))
+            .sum()
+    }
+
+    fn dead(&self) -> u64 {
+        self.used().saturating_sub(self.segments.live() * CELL as u64)
+    }
+
+    /// A round of cleaning has ended in a checkpoint; `before` was [`Log::used`]. Where it freed next to nothing, the
+    /// next one waits until there is more to free.
+    pub(crate) fn note_cleaned(&mut self, before: u64) {
+        let futile = self.used() + u64::from(self.geometry().segment / 4) > before;
+        self.futile = futile.then(|| self.dead());
+    }
+
+    /// Whether cleaning would free more than it takes: else it would go on for ever.
+    pub(crate) fn cleaning_pays(&self) -> bool {
+        let segment = u64::from(self.geometry().segment);
+        if self.futile.is_some_and(|dead| self.dead() < dead + segment) {
+            return false;
+        }
+        let cells = u64::from(self.geometry().cells());
+        let mut dead: Vec<_> = self
+            .segments
+            .iter()
+            .filter(|(slot, segment)| self.can_be_cleaned(*slot, segment))
+            .map(|(_, segment)| cells - u64::from(segment.live).min(cells))
+            .collect();
+        dead.sort_unstable_by(|a, b| b.cmp(a));
+        dead.iter().take(MOST_VICTIMS).sum::<u64>() >= cells + self.cells_for_checkpoint()
+    }
+
+    /// Whether there is something in a segment to clean, and all of it is on the store.
+    fn can_be_cleaned(&self, slot: Slot, segment: &super::segments::Segment) -> bool {
+        let (live, cells) = (u64::from(segment.live), u64::from(self.geometry().cells()));
+        segment.stage == Stage::Closed
+            && !segment.unreadable
+            && live > 0
+            && live * 10 <= cells * 9
+            && !self.pending.iter().any(|record| record.is_in(slot))
     }
 
     /// Whether a checkpoint alone would make room.
@@ -65,31 +142,29 @@ impl Log {
         self.segments.iter().any(|(slot, _)| self.is_idle(slot))
     }
 
-    /// How much space a checkpoint would free, in segments, against what is used.
+    /// Whether room is wanted that a checkpoint alone would make.
     pub(crate) fn wants_release(&self) -> bool {
-        let idle = self
-            .segments
-            .iter()
-            .filter(|(slot, _)| self.is_idle(*slot))
-            .count() as u64;
         let used = self.accountable();
-        idle > 0
-            && (used > self.allowed(BEGIN, BEGIN_SLACK)
-                || (self.no_room && self.ready.len() <= super::tail::RESERVE))
+        self.has_idle() && (used > self.allowed(BEGIN, BEGIN_SLACK) || self.is_short())
     }
 
     /// The segment whose cleaning pays best: much dead, and old enough for the rest to stay (the cost-benefit rule
-    /// of Rosenblum and Ousterhout's log-structured file system, 1992).
-    pub(crate) fn choose_victim(&mut self) -> Outcome<Option<Victim>> {
+    /// of Rosenblum and Ousterhout's log-structured file system, 1992); where the store is short of room, the one
+    /// with the most dead. Not one of `done`.
+    pub(crate) fn choose_victim(&mut self, done: &[Slot]) -> Outcome<Option<Victim>> {
         let cells = u64::from(self.geometry().cells());
-        let newest = self.next_sequence;
+        let (newest, short) = (self.next_sequence, self.is_short());
         let pays = |(slot, segment): (Slot, &super::segments::Segment)| {
-            let live = u64::from(segment.live);
-            if segment.stage != Stage::Closed || segment.unreadable || live == 0 || live >= cells {
+            if done.contains(&slot) || !self.can_be_cleaned(slot, segment) {
                 return None;
             }
+            let live = u64::from(segment.live).min(cells);
             let age = newest.saturating_sub(segment.name.sequence).min(1 << 20);
-            let worth = (cells - live) * age * 1024 / (cells + live);
+            let worth = if short {
+                cells - live
+            } else {
+                (cells - live) * age * 1024 / (cells + live)
+            };
             Some((worth, slot, segment.name, segment.used))
         };
         let best = self
@@ -159,6 +234,6 @@ impl Log {
             Ok(false) => return Ok(Ok(())),
             Ok(true) => {}
         }
-        Ok(self.put_blocks(number, block, Purpose::Upkeep)?.map(|_| ()))
+        Ok(self.put_blocks(number, block, Purpose::Clean)?.map(|_| ()))
     }
 }

@@ -1,6 +1,6 @@
 //! From closed record to stable storage: which actions may be done now, in what order, and what their ends mean.
 
-use super::{Action, Haste, Log, buffer::Buffer, checkpoint::Checkpointing, segments::Stage, tail::RESERVE};
+use super::{Action, Haste, Log, Purpose, buffer::Buffer, checkpoint::Checkpointing, segments::Stage};
 use crate::{
     fault::{Fault, Outcome},
     format::{head::Mark, segment_header::SegmentHeader},
@@ -46,6 +46,17 @@ impl Pending {
             buffer: Some(Arc::new(buffer)),
             way: Way::Waits,
         }
+    }
+
+    /// Whether it is in the segment in this slot.
+    pub(super) fn is_in(&self, slot: Slot) -> bool {
+        self.slot == slot
+    }
+
+    /// Whether its buffer is still in use.
+    #[cfg(feature = "judge")]
+    pub(super) fn is_held(&self) -> bool {
+        self.buffer.is_some()
     }
 
     /// The cell at this place, where it is in this record's memory.
@@ -167,7 +178,7 @@ impl Log {
 
     fn next_make(&mut self) -> Outcome<Option<Action>> {
         // One at a time, so that they come into use in the order of their numbers.
-        if self.ready.len() > RESERVE || self.making > 0 || self.no_room {
+        if self.ready.len() > self.reserve(Purpose::Write) || self.making > 0 || self.no_room {
             return Ok(None);
         }
         let Some(salt) = self.salts.pop() else {
@@ -279,6 +290,7 @@ impl Log {
         let (Checkpointing::Sealed(sealed), Some(head)) = (state, self.moving.take()) else {
             return Err(Fault::Invalid("no checkpoint waits for its head"));
         };
+        self.opening = false;
         // The very head that was written: what has come since is for the next one.
         self.head = head;
         for slot in sealed.idle {

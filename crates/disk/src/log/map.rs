@@ -9,6 +9,9 @@ use crate::{
 };
 use std::ops::Range;
 
+/// So many clean pages stay however many are dirty, or those that one request needs would drive each other out.
+const AT_LEAST: usize = 4;
+
 /// A page as the directory has it.
 #[derive(Debug, Default)]
 struct Entry {
@@ -45,6 +48,11 @@ impl Map {
             limit: limit.max(4),
             hand: 0,
         }
+    }
+
+    /// Pages in all.
+    pub(crate) fn count(&self) -> usize {
+        self.entries.len()
     }
 
     /// Pages in memory.
@@ -175,7 +183,10 @@ impl Map {
             entry.dirty = false;
             self.dirty -= 1;
         }
-        std::mem::replace(&mut entry.place, place)
+        let before = std::mem::replace(&mut entry.place, place);
+        // Pages that were never loaded, but filled by writes, can be let go of from here on.
+        self.sweep();
+        before
     }
 
     /// The directory, for a checkpoint.
@@ -183,10 +194,33 @@ impl Map {
         self.entries.iter().map(|entry| entry.place).collect()
     }
 
+    /// A page that is in memory.
+    #[cfg(feature = "judge")]
+    pub(crate) fn page(&self, number: u32) -> Option<&Page> {
+        self.entries.get(number as usize)?.page.as_ref()
+    }
+
+    /// Whether the counts are what there is, and no more is in memory than may be.
+    #[cfg(feature = "judge")]
+    pub(crate) fn audit(&self) -> Result<(), String> {
+        let resident = self.entries.iter().filter(|entry| entry.page.is_some()).count();
+        let dirty = self.entries.iter().filter(|entry| entry.dirty).count();
+        if (resident, dirty) != (self.resident, self.dirty) {
+            return Err(format!(
+                "{resident} pages in memory and {dirty} dirty, not {} and {}",
+                self.resident, self.dirty
+            ));
+        }
+        if resident > self.limit.max(dirty + AT_LEAST) + 1 {
+            return Err(format!("{resident} pages in memory, {dirty} of them dirty"));
+        }
+        Ok(())
+    }
+
     /// Lets go of clean pages that were not looked at lately, while there are more than the limit.
     fn sweep(&mut self) {
         let mut looks = 2 * self.entries.len();
-        while self.resident >= self.limit && self.resident > self.dirty && looks > 0 {
+        while self.resident >= self.limit.max(self.dirty + AT_LEAST) && looks > 0 {
             looks -= 1;
             self.hand = (self.hand + 1) % self.entries.len().max(1);
             let Some(entry) = self.entries.get_mut(self.hand) else {
@@ -226,7 +260,6 @@ mod tests {
     fn memory_is_bounded_and_what_was_let_go_is_asked_for_again() {
         let mut map = Map::new(PAGE_BLOCKS * 100, &[], 10);
         for page in 0..100 {
-            map.sweep();
             map.set(page * PAGE_BLOCKS, place(7));
             map.cleaned(u32::try_from(page).unwrap(), place(9));
         }
@@ -238,6 +271,21 @@ mod tests {
         assert!(map.missing(0..1).is_some(), "loaded from where it no longer is");
         map.admit(0, place(9), page);
         assert_eq!((map.missing(0..1), map.get(0)), (None, place(7)));
+    }
+
+    #[test]
+    fn pages_that_one_request_needs_stay_however_many_are_dirty() {
+        let mut map = Map::new(PAGE_BLOCKS * 50, &[place(8), place(9)], 4);
+        for page in 2..50 {
+            map.set(page * PAGE_BLOCKS, place(1));
+        }
+        let both = PAGE_BLOCKS - 1..PAGE_BLOCKS + 1;
+        for _ in 0..2 {
+            if let Some((number, at)) = map.missing(both.clone()) {
+                map.admit(number, at, Page::empty());
+            }
+        }
+        assert_eq!(map.missing(both), None);
     }
 
     #[test]

@@ -19,6 +19,8 @@
 //! INVARIANT: a segment is deleted only after a head whose checkpoint does not need it is on stable storage.
 
 pub(crate) mod action;
+#[cfg(feature = "judge")]
+pub(crate) mod audit;
 pub(crate) mod buffer;
 mod checkpoint;
 mod clean;
@@ -30,7 +32,7 @@ mod tail;
 
 pub(crate) use action::{Action, Blocked, Haste, Piece, Purpose};
 pub(crate) use checkpoint::Step;
-pub(crate) use clean::Victim;
+pub(crate) use clean::{MOST_VICTIMS, Victim};
 
 use crate::{
     fault::Outcome,
@@ -89,6 +91,12 @@ pub(crate) struct Log {
     ready: VecDeque<Slot>,
     making: u32,
     no_room: bool,
+    /// A writer may go on once although more space is used than should be: it has cleaned.
+    grace: bool,
+    /// How many dead bytes the last cleaning left that freed next to nothing.
+    futile: Option<u64>,
+    /// The epoch's first checkpoint is not the head's yet.
+    opening: bool,
     upkeep: bool,
 
     pending: VecDeque<Pending>,
@@ -140,6 +148,9 @@ impl Log {
             ready: VecDeque::new(),
             making: 0,
             no_room: false,
+            grace: false,
+            futile: None,
+            opening: true,
             upkeep: false,
             pending: VecDeque::new(),
             durable: found.last,
@@ -178,7 +189,7 @@ impl Log {
         if let Some((number, at)) = self.map.missing(start..start + 1) {
             return Ok(Err(Blocked::Page { number, at }));
         }
-        if let Err(blocked) = self.ensure_room(Purpose::Upkeep)? {
+        if let Err(blocked) = self.ensure_room(Purpose::Discard)? {
             return Ok(Err(blocked));
         }
         // As far as the pages that are in memory go: the rest is for the next call.

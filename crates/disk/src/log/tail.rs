@@ -12,9 +12,6 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Ready segments that writes from above leave to upkeep.
-pub(crate) const RESERVE: usize = 2;
-
 /// Room in cells below which a batch is closed and not added to.
 const WORTH: usize = 8;
 
@@ -212,11 +209,10 @@ impl Log {
 
     /// Goes on in the next ready segment.
     fn roll(&mut self, purpose: Purpose) -> Result<(), Blocked> {
-        let reserve = if purpose == Purpose::Write { RESERVE } else { 0 };
-        if purpose == Purpose::Write && self.is_over_budget() {
+        if purpose == Purpose::Write && self.is_over_budget() && !self.grace {
             return Err(Blocked::Space);
         }
-        if self.ready.len() <= reserve {
+        if self.ready.len() <= self.reserve(purpose) {
             return Err(if self.no_room {
                 Blocked::Space
             } else {
@@ -237,6 +233,7 @@ impl Log {
         self.tail = Some((next, align));
         self.earlier = self.last_closed();
         self.upkeep = true;
+        self.grace &= purpose != Purpose::Write;
         Ok(())
     }
 

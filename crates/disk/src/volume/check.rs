@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Outcome},
-    format::{head::Head, record::Kind},
+    format::{head::Head, page::PAGE_BLOCKS, record::Kind},
     geometry::{Place, SegmentName, Slot},
     log::Found,
     store::Store,
@@ -84,6 +84,7 @@ pub fn check(
     let listed = store.list().map_err(Fault::store("list the segments"))?;
     check.leftovers = u32::try_from(listed.len().saturating_sub(needed.len())).unwrap_or(u32::MAX);
     check.segments = u32::try_from(needed.len()).unwrap_or(u32::MAX);
+    let mut lost = Vec::new();
     let mut sorted = needed;
     sorted.sort_unstable_by_key(|(_, name, ..)| name.sequence);
     for (slot, name, used, live) in sorted {
@@ -94,6 +95,7 @@ pub fn check(
             check: &mut check,
             slot,
             name,
+            lost: &mut lost,
         };
         walk.segment(used, live)?;
         check.bytes += u64::from(used);
@@ -110,6 +112,8 @@ struct Walk<'a, S> {
     check: &'a mut Check,
     slot: Slot,
     name: SegmentName,
+    /// Pages of the map that cannot be read.
+    lost: &'a mut Vec<u32>,
 }
 
 impl<S: Store> Walk<'_, S> {
@@ -199,9 +203,10 @@ impl<S: Store> Walk<'_, S> {
     fn is_live(&mut self, kind: Kind, number: u64, place: Place) -> Outcome<bool> {
         match kind {
             Kind::Data => {
-                if let Some((page, at)) = self.found.map.missing(number..number + 1) {
-                    let loaded = super::read::read_page(self.store, &mut self.found.segments, page, at)?;
-                    self.found.map.admit(page, at, loaded);
+                if let Some((page, at)) = self.found.map.missing(number..number + 1)
+                    && !self.load(page, at)?
+                {
+                    return Ok(false);
                 }
                 Ok(self.found.map.get(number) == place)
             }
@@ -209,6 +214,33 @@ impl<S: Store> Walk<'_, S> {
                 Ok(u32::try_from(number).is_ok_and(|page| self.found.map.page_place(page) == place))
             }
             Kind::Discard | Kind::Checkpoint | Kind::Close => Ok(false),
+        }
+    }
+
+    /// Takes in a page of the map; false where it cannot be read: that is noted once.
+    fn load(&mut self, page: u32, at: Place) -> Outcome<bool> {
+        if self.lost.contains(&page) {
+            return Ok(false);
+        }
+        match super::read::read_page(self.store, &mut self.found.segments, page, at) {
+            Ok(loaded) => {
+                self.found.map.admit(page, at, loaded);
+                Ok(true)
+            }
+            Err(Fault::Corrupt { place, .. }) => {
+                self.lost.push(page);
+                let first = u64::from(page) * PAGE_BLOCKS;
+                self.check.findings.push(Finding {
+                    place,
+                    what: format!(
+                        "the map of blocks {first} to {} does not verify: none of them can be read",
+                        first + PAGE_BLOCKS - 1
+                    ),
+                    hurts: true,
+                });
+                Ok(false)
+            }
+            Err(fault) => Err(fault),
         }
     }
 

@@ -11,6 +11,8 @@
 //! | [`keeper`] | the thread that sees to upkeep |
 //! | [`check`] | reading everything, offline |
 
+#[cfg(feature = "judge")]
+mod audit;
 pub mod check;
 mod keeper;
 mod open;
@@ -166,8 +168,12 @@ impl<S: Store> Volume<S> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until something has changed.
+    /// Waits until something has changed; not at all where the volume has failed, since nothing will any more.
     fn wait<'a>(&self, log: MutexGuard<'a, Log>) -> MutexGuard<'a, Log> {
+        // Set before the lock is taken to tell those who wait: whoever does not see it here is told.
+        if self.failed.load(Ordering::SeqCst) {
+            return log;
+        }
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let log = self.changed.wait(log).unwrap_or_else(PoisonError::into_inner);
         self.waiting.fetch_sub(1, Ordering::SeqCst);

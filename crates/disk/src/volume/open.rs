@@ -208,6 +208,7 @@ impl<S: Store> Volume<S> {
             damage: Mutex::default(),
         };
         volume.checkpoint(false)?;
+        volume.leave_room_to_open()?;
         Ok(volume)
     }
 

@@ -60,7 +60,7 @@ impl<S: Store> Volume<S> {
         }
     }
 
-    fn unpin(&self, pieces: &[Piece]) {
+    pub(super) fn unpin(&self, pieces: &[Piece]) {
         let mut log = None;
         for piece in pieces {
             if let Piece::Stored { slot, .. } = piece {
@@ -76,20 +76,17 @@ impl<S: Store> Volume<S> {
         };
         let mut memory = AlignedBuffer::new(memory_for(BLOCK));
         let read = self.read_piece(&piece, Kind::Page, &mut memory);
-        self.unpin(std::slice::from_ref(&piece));
-        if let Err(fault) = read {
-            self.report(&fault);
-            return Err(fault);
-        }
         let page = memory.get(..BLOCK).and_then(Page::from_bytes);
-        if let Some(page) = page {
+        if let Some(page) = page.filter(|_| read.is_ok()) {
             self.lock().admit(number, at, page);
         }
-        Ok(())
+        // Not before: the pin is what keeps this slot, and so this place, from meaning another segment's.
+        self.unpin(std::slice::from_ref(&piece));
+        read.map(|_| ()).inspect_err(|fault| self.report(fault))
     }
 
     /// Reads one piece to the front of memory; answers how many bytes of blocks it has.
-    fn read_piece(&self, piece: &Piece, kind: Kind, memory: &mut [u8]) -> Outcome<usize> {
+    pub(super) fn read_piece(&self, piece: &Piece, kind: Kind, memory: &mut [u8]) -> Outcome<usize> {
         match piece {
             Piece::Zeros { count } => {
                 let bytes = count * BLOCK;

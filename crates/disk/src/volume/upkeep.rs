@@ -5,7 +5,7 @@ use crate::{
     fault::{Fault, Outcome},
     format::record::Kind,
     geometry::{Place, Slot},
-    log::{Blocked, Haste, Step, Victim},
+    log::{Blocked, Haste, MOST_VICTIMS, Step, Victim},
     store::Store,
 };
 use std::sync::PoisonError;
@@ -13,8 +13,8 @@ use std::sync::PoisonError;
 /// Pages that a checkpoint seals before it lets writes in between.
 const PAGES_AT_ONCE: usize = 128;
 
-/// The most segments that are cleaned before a checkpoint lets them go.
-const MOST_VICTIMS: usize = 8;
+/// How often a write on a store that is short of room cleans before it fails.
+const MOST_ROUNDS: usize = 16;
 
 impl<S: Store> Volume<S> {
     /// Does what is worth doing now; answers whether there was anything.
@@ -28,10 +28,9 @@ impl<S: Store> Volume<S> {
             let log = self.lock();
             (log.wants_release(), log.wants_cleaning(), log.wants_checkpoint())
         };
+        let before = self.lock().used();
         let cleaned = clean && !release && self.clean_some()?;
-        done |= cleaned;
-        // A page of the map that lived in what was cleaned moves with the checkpoint, and with nothing else.
-        if release || checkpoint || cleaned || (clean && self.lock().has_idle()) {
+        if release || checkpoint || cleaned {
             match self.checkpoint(false) {
                 Ok(()) => done = true,
                 Err(Fault::Full) => {}
@@ -39,31 +38,62 @@ impl<S: Store> Volume<S> {
             }
             self.leisure()?;
         }
+        if cleaned {
+            self.lock().note_cleaned(before);
+        }
         Ok(done)
     }
 
-    /// Makes room for writes; answers whether there is more than before.
+    /// Makes room for writes; answers whether one may go on.
     pub(super) fn make_room(&self) -> Outcome<bool> {
         let _turn = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = {
+        for _ in 0..MOST_ROUNDS {
+            self.lock().try_room_again();
+            self.leisure()?;
+            if self.lock().has_room() {
+                return Ok(true);
+            }
+            let (idle, pays, before) = {
+                let log = self.lock();
+                (log.has_idle(), log.cleaning_pays(), log.used())
+            };
+            if !idle && !(pays && self.clean_some()?) {
+                break;
+            }
+            match self.checkpoint(false) {
+                Ok(()) => {}
+                Err(Fault::Full) => break,
+                Err(fault) => return Err(fault),
+            }
+            self.leisure()?;
             let mut log = self.lock();
-            log.try_room_again();
-            log.segments.count()
-        };
-        self.leisure()?;
+            if !idle {
+                log.note_cleaned(before);
+            }
+            if log.let_pass() {
+                return Ok(true);
+            }
+        }
+        Ok(self.lock().let_pass())
+    }
+
+    /// Sees to it that the next opening finds room for its checkpoint, so far as there is anything to clean: a volume
+    /// that is opened and killed time and again takes a segment each time.
+    pub(super) fn leave_room_to_open(&self) -> Outcome {
+        while self.lock().wants_first_segment() {
+            self.do_one(Haste::Make)?;
+        }
         if self.lock().has_room() {
-            return Ok(true);
+            return Ok(());
         }
-        if !self.lock().has_idle() {
-            self.clean_some()?;
+        match self.make_room() {
+            Err(fault) if self.alive().is_err() => Err(fault),
+            Err(fault) => {
+                self.report(&fault);
+                Ok(())
+            }
+            Ok(_) => Ok(()),
         }
-        match self.checkpoint(false) {
-            Ok(()) | Err(Fault::Full) => {}
-            Err(fault) => return Err(fault),
-        }
-        self.leisure()?;
-        let log = self.lock();
-        Ok(log.has_room() || log.segments.count() < before)
     }
 
     /// Does every action that there is.
@@ -103,17 +133,18 @@ impl<S: Store> Volume<S> {
         Ok(())
     }
 
-    /// Cleans until a checkpoint will free more than was written; answers whether anything was moved.
+    /// Cleans as many segments as one checkpoint lets go; answers whether anything was cleaned, be it in part.
     fn clean_some(&self) -> Outcome<bool> {
-        let mut any = false;
-        for _ in 0..MOST_VICTIMS {
-            let Some(victim) = self.lock().choose_victim()? else {
+        let mut done = Vec::new();
+        while done.len() < MOST_VICTIMS {
+            let Some(victim) = self.lock().choose_victim(&done)? else {
                 break;
             };
             let cleaned = self.clean(&victim);
             self.lock().unpin(victim.slot);
+            done.push(victim.slot);
             match cleaned {
-                Ok(()) => any = true,
+                Ok(()) => {}
                 Err(Fault::Full) => break,
                 // A segment that cannot be read stays, and whoever reads the block hears of it. A write that failed
                 // has closed the volume.
@@ -128,7 +159,7 @@ impl<S: Store> Volume<S> {
                 break;
             }
         }
-        Ok(any)
+        Ok(!done.is_empty())
     }
 
     /// Moves all that is alive in a segment to the tail.

@@ -1,0 +1,477 @@
+//! One volume with its oracle: does an operation to both, and compares.
+
+use crate::{
+    Wrong,
+    medium::Medium,
+    oracle::{Oracle, content, stamp_of},
+    random::Random,
+    store::{Faults, SimStore},
+};
+use cofferdam_disk::{
+    BLOCK, Fault, Geometry, Memory, Volume, Witness,
+    volume::{Options, check::check, memory_for},
+};
+use cofferdam_linux::aligned::AlignedBuffer;
+use cofferdam_vault::VolumeKey;
+use std::{cell::RefCell, io, ops::Range};
+
+/// Blocks that are read at once when everything is.
+const AT_ONCE: usize = 100;
+
+/// How often upkeep may find something to do while nobody writes.
+const MOST_TENDS: usize = 300;
+
+/// One operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// Write blocks.
+    Write {
+        /// The first.
+        first: usize,
+        /// How many.
+        count: usize,
+    },
+    /// Discard blocks.
+    Discard {
+        /// The first.
+        first: usize,
+        /// How many.
+        count: usize,
+    },
+    /// Read blocks and compare.
+    Read {
+        /// The first.
+        first: usize,
+        /// How many.
+        count: usize,
+    },
+    /// Flush.
+    Flush,
+    /// Upkeep until there is nothing left to do.
+    Tend,
+    /// Upkeep, one step.
+    TendOnce,
+    /// Close and open again.
+    Close,
+    /// The power fails.
+    Crash,
+    /// The process is killed.
+    Kill,
+    /// Everything is read, offline.
+    Check,
+}
+
+/// What a life is like.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground {
+    /// The disk's.
+    pub geometry: Geometry,
+    /// The engine's.
+    pub memory: Memory,
+    /// The most segments on the store.
+    pub room: usize,
+}
+
+/// How an operation went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Went {
+    /// As it should.
+    On,
+    /// The volume is gone: [`Session::recover`] comes next.
+    Down,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Session {
+    /// What it stands on.
+    pub ground: Ground,
+    /// The process that has the volume open now, or had it last.
+    pub store: SimStore,
+    /// What the disk must hold.
+    pub oracle: Oracle,
+    /// The newest witness.
+    pub witness: Option<Witness>,
+    volume: Option<Volume<SimStore>>,
+    random: Random,
+    faults: Faults,
+}
+
+thread_local! {
+    static SALTS: RefCell<Random> = RefCell::new(Random::new(0));
+}
+
+/// Salts that the life's seed decides.
+fn entropy(bytes: &mut [u8; 32]) -> io::Result<()> {
+    SALTS.with_borrow_mut(|salts| salts.fill(bytes));
+    Ok(())
+}
+
+/// The key of every simulated volume.
+///
+/// # Errors
+/// No locked memory.
+pub fn key() -> Result<VolumeKey, Wrong> {
+    VolumeKey::take(&mut [7; 32]).map_err(|error| Wrong::new(error.to_string()))
+}
+
+/// The options of an opening.
+pub fn options(ground: &Ground, witness: Option<Witness>) -> Options {
+    Options {
+        memory: ground.memory,
+        entropy,
+        witness,
+    }
+}
+
+impl Session {
+    /// Makes a volume.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub fn create(ground: Ground, mut random: Random) -> Result<Self, Wrong> {
+        SALTS.set(random.fork());
+        let store = SimStore::new(Medium::new(ground.room, random.fork()));
+        let volume = Volume::create(store.clone(), key()?, ground.geometry, &options(&ground, None))
+            .map_err(|fault| Wrong::new(format!("create: {fault}")))?;
+        let blocks = usize::try_from(ground.geometry.blocks).unwrap_or(usize::MAX);
+        Ok(Session {
+            ground,
+            store,
+            oracle: Oracle::new(blocks),
+            witness: Some(volume.witness()),
+            volume: Some(volume),
+            random,
+            faults: Faults::default(),
+        })
+    }
+
+    /// The open volume.
+    ///
+    /// # Errors
+    /// Where it is not open.
+    pub fn volume(&self) -> Result<&Volume<SimStore>, Wrong> {
+        self.volume.as_ref().ok_or_else(|| Wrong::new("it is not open"))
+    }
+
+    /// Orders faults of the process that has the volume open.
+    pub fn order(&mut self, faults: Faults) {
+        if !self.faults.are_clean()
+            && let Some(volume) = &self.volume
+        {
+            // What was reported so far had its cause.
+            volume.take_damage();
+        }
+        self.faults = faults;
+        self.store.order(faults);
+    }
+
+    /// Does an operation.
+    ///
+    /// # Errors
+    /// What the engine did wrong.
+    pub fn apply(&mut self, op: Op) -> Result<Went, Wrong> {
+        match op {
+            Op::Write { first, count } => self.write(first, count),
+            Op::Discard { first, count } => self.discard(first, count),
+            Op::Read { first, count } => self.read(first..first + count),
+            Op::Flush => self.flush(),
+            Op::Tend => self.tend(MOST_TENDS),
+            Op::TendOnce => self.tend(1),
+            Op::Close => self.close(),
+            Op::Crash | Op::Kill => {
+                self.volume = None;
+                self.end(op == Op::Crash);
+                Ok(Went::Down)
+            }
+            Op::Check => self.check(),
+        }
+    }
+
+    fn end(&self, power: bool) {
+        let mut medium = self.store.medium();
+        if power {
+            medium.crash();
+        } else {
+            medium.settle();
+        }
+    }
+
+    fn write(&mut self, first: usize, count: usize) -> Result<Went, Wrong> {
+        let stamps: Vec<_> = (0..count).map(|_| self.oracle.fresh()).collect();
+        let mut bytes = Vec::with_capacity(count * BLOCK);
+        for (block, stamp) in (first..).zip(&stamps) {
+            bytes.extend(content(block, *stamp));
+        }
+        let done = self.volume()?.write((first * BLOCK) as u64, &bytes);
+        self.changed(first, &stamps, done, "write")
+    }
+
+    fn discard(&mut self, first: usize, count: usize) -> Result<Went, Wrong> {
+        let done = self
+            .volume()?
+            .discard((first * BLOCK) as u64, (count * BLOCK) as u64);
+        self.changed(first, &vec![0; count], done, "discard")
+    }
+
+    /// Blocks got stamps, or some of them did.
+    fn changed(
+        &mut self,
+        first: usize,
+        stamps: &[u64],
+        done: Result<(), Fault>,
+        act: &str,
+    ) -> Result<Went, Wrong> {
+        let Err(fault) = done else {
+            self.set(first, stamps);
+            return Ok(Went::On);
+        };
+        if self.excuse(&fault, act)? == Went::Down {
+            // Any part of it may have got into the log.
+            self.set(first, stamps);
+            return Ok(Went::Down);
+        }
+        // It goes on: a first part of it was done, and that can be read.
+        let mut done = 0;
+        for (index, stamp) in stamps.iter().enumerate() {
+            let block = first + index;
+            let found = self.read_one(block)?;
+            let before = self.oracle.stamp(block);
+            if found != *stamp && found != before {
+                return Err(Wrong::new(format!(
+                    "block {block} is {found} after {act}: {fault}"
+                )));
+            }
+            if found != before {
+                if done < index && stamps[done..index].iter().any(|stamp| *stamp != 0) {
+                    return Err(Wrong::new(format!("{act} was done in part, not from the front")));
+                }
+                done = index + 1;
+            }
+        }
+        self.set(first, &stamps[..done]);
+        Ok(Went::On)
+    }
+
+    fn set(&mut self, first: usize, stamps: &[u64]) {
+        for (block, stamp) in (first..).zip(stamps) {
+            self.oracle.set(block, *stamp);
+        }
+    }
+
+    /// Whether a failure is one that was ordered.
+    fn excuse(&self, fault: &Fault, act: &str) -> Result<Went, Wrong> {
+        let wrong = || Err(Wrong::new(format!("{act}: {fault}")));
+        match fault {
+            _ if self.store.is_dead() => Ok(Went::Down),
+            Fault::Full if self.is_full()? => Ok(Went::On),
+            Fault::Store { .. } if self.faults.write_error_at.is_some() => {
+                // What failed once must not be acknowledged ever after.
+                if self.volume()?.flush().is_ok() {
+                    return Err(Wrong::new(format!(
+                        "a flush was acknowledged after {act}: {fault}"
+                    )));
+                }
+                Ok(Went::Down)
+            }
+            Fault::Store { .. } if self.faults.read_error_at.is_some() => Ok(Went::On),
+            _ => wrong(),
+        }
+    }
+
+    /// Whether the store has so little room that a write may fail.
+    fn is_full(&self) -> Result<bool, Wrong> {
+        if self.ground.room > 1 << 20 {
+            return Ok(false);
+        }
+        let usage = self.volume()?.usage();
+        let cells = u64::from(self.ground.geometry.cells());
+        // Room that nobody can be promised: ready segments, the tail, checkpoints.
+        let room = self.ground.room.saturating_sub(10) as u64 * cells;
+        Ok(usage.live_cells * 10 >= room * 6)
+    }
+
+    /// At rest no more space is used than is allowed.
+    fn within_space(&self) -> Result<Went, Wrong> {
+        let usage = self.volume()?.usage();
+        let segment = u64::from(usage.segment_bytes);
+        let used = u64::from(usage.segments) * segment;
+        let most = usage.live_cells * BLOCK as u64 * 14 / 10 + 14 * segment;
+        if used > most {
+            return Err(Wrong::new(format!("too much space is used: {usage:?}")));
+        }
+        Ok(Went::On)
+    }
+
+    fn flush(&mut self) -> Result<Went, Wrong> {
+        if let Err(fault) = self.volume()?.flush() {
+            return self.excuse(&fault, "flush");
+        }
+        self.oracle.flushed();
+        self.witness = Some(self.volume()?.witness());
+        Ok(Went::On)
+    }
+
+    fn tend(&mut self, most: usize) -> Result<Went, Wrong> {
+        for _ in 0..most {
+            match self.volume()?.tend() {
+                Ok(true) => {}
+                Ok(false) => return self.within_space(),
+                Err(fault) => return self.excuse(&fault, "upkeep"),
+            }
+        }
+        if most > 1 {
+            let usage = self.volume()?.usage();
+            return Err(Wrong::new(format!("upkeep does not come to rest: {usage:?}")));
+        }
+        Ok(Went::On)
+    }
+
+    fn close(&mut self) -> Result<Went, Wrong> {
+        match self.volume()?.close() {
+            Ok(witness) => {
+                self.oracle.flushed();
+                self.witness = Some(witness);
+            }
+            Err(fault) => {
+                self.excuse(&fault, "close")?;
+            }
+        }
+        self.volume = None;
+        self.end(false);
+        Ok(Went::Down)
+    }
+
+    /// Reads blocks and compares them with what they must be now.
+    fn read(&mut self, blocks: Range<usize>) -> Result<Went, Wrong> {
+        let found = match self.blocks(blocks.clone()) {
+            Ok(found) => found?,
+            Err(fault) => return self.excuse(&fault, "read"),
+        };
+        for (block, found) in blocks.zip(found) {
+            let expected = self.oracle.stamp(block);
+            if found != expected {
+                return Err(Wrong::new(format!("block {block} is {found}, not {expected}")));
+            }
+        }
+        Ok(Went::On)
+    }
+
+    fn read_one(&self, block: usize) -> Result<u64, Wrong> {
+        let found = self
+            .blocks(block..block + 1)
+            .or_else(|_| self.blocks(block..block + 1));
+        let found = found.map_err(|fault| Wrong::new(format!("block {block}: {fault}")))??;
+        Ok(found[0])
+    }
+
+    fn blocks(&self, blocks: Range<usize>) -> Result<Result<Vec<u64>, Wrong>, Fault> {
+        match &self.volume {
+            Some(volume) => stamps(volume, blocks),
+            None => Ok(Err(Wrong::new("it is not open"))),
+        }
+    }
+
+    /// Everything is read by another process, while this one waits.
+    fn check(&mut self) -> Result<Went, Wrong> {
+        let options = options(&self.ground, self.witness);
+        let reader = self.store.again(Faults::default());
+        let found = check(&reader, key()?, &options, |_, _| {});
+        let found = found.map_err(|fault| Wrong::new(format!("check: {fault}")))?;
+        if !found.is_sound() {
+            return Err(Wrong::new(format!("check: {:?}", found.findings)));
+        }
+        Ok(Went::On)
+    }
+
+    /// Whether the engine's own numbers agree.
+    ///
+    /// # Errors
+    /// Where they do not.
+    pub fn audit(&self) -> Result<(), Wrong> {
+        match &self.volume {
+            Some(volume) if !self.store.is_dead() && self.faults.are_clean() => {
+                if let Some(damage) = volume.take_damage().first() {
+                    return Err(Wrong::new(format!("reported without a cause: {damage}")));
+                }
+                volume
+                    .audit()
+                    .map_err(|what| Wrong::new(format!("audit: {what}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the volume after its process has ended, dying on the way at the acts in `deaths`; then everything is
+    /// read.
+    ///
+    /// # Errors
+    /// What the engine did wrong.
+    pub fn recover(&mut self, deaths: &[u64], with_witness: bool) -> Result<(), Wrong> {
+        self.volume = None;
+        self.end(self.store.is_dead());
+        let options = options(&self.ground, self.witness.filter(|_| with_witness));
+        let mut deaths = deaths.iter();
+        let volume = loop {
+            self.faults = Faults {
+                crash_at: deaths.next().copied(),
+                ..Faults::default()
+            };
+            self.store = self.store.again(self.faults);
+            match Volume::open(self.store.clone(), key()?, &options) {
+                Ok(volume) if !self.store.is_dead() => break volume,
+                Ok(_) => self.end(true),
+                Err(_) if self.store.is_dead() => self.end(true),
+                Err(fault) => return Err(Wrong::new(format!("open: {fault}"))),
+            }
+        };
+        // It came through before its death: that is called off.
+        self.order(Faults::default());
+        let moment = self.oracle.explains(&everything(&volume, false)?)?;
+        self.oracle.went_back_to(moment);
+        self.witness = Some(volume.witness());
+        self.volume = Some(volume);
+        Ok(())
+    }
+
+    /// Numbers for whoever leads the session.
+    pub fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+}
+
+/// The stamps of all blocks. Unless `damaged`, every block must be readable.
+///
+/// # Errors
+/// Blocks that cannot be read or are mangled.
+pub fn everything(volume: &Volume<SimStore>, damaged: bool) -> Result<Vec<Option<u64>>, Wrong> {
+    let blocks = usize::try_from(volume.size()).unwrap_or(usize::MAX) / BLOCK;
+    let mut all = Vec::with_capacity(blocks);
+    for first in (0..blocks).step_by(AT_ONCE) {
+        let range = first..(first + AT_ONCE).min(blocks);
+        match stamps(volume, range.clone()) {
+            Ok(found) => all.extend(found?.into_iter().map(Some)),
+            Err(Fault::Corrupt { .. }) if damaged => {
+                for block in range {
+                    match stamps(volume, block..block + 1) {
+                        Ok(found) => all.extend(found?.into_iter().map(Some)),
+                        Err(Fault::Corrupt { .. }) => all.push(None),
+                        Err(fault) => return Err(Wrong::new(format!("block {block}: {fault}"))),
+                    }
+                }
+            }
+            Err(fault) => return Err(Wrong::new(format!("blocks {range:?}: {fault}"))),
+        }
+    }
+    Ok(all)
+}
+
+fn stamps(volume: &Volume<SimStore>, blocks: Range<usize>) -> Result<Result<Vec<u64>, Wrong>, Fault> {
+    let length = blocks.len() * BLOCK;
+    let mut memory = AlignedBuffer::new(memory_for(length));
+    let bytes = volume.read((blocks.start * BLOCK) as u64, length, &mut memory)?;
+    Ok(blocks
+        .zip(bytes.chunks_exact(BLOCK))
+        .map(|(block, bytes)| stamp_of(block, bytes))
+        .collect())
+}
