@@ -1,6 +1,7 @@
 //! The machine's own PostgreSQL, with its data on a sealed disk.
 
 use crate::{
+    binaries::find_postgres,
     command::{Ran, finish, run},
     failure::{During, Failure, Outcome},
     process::{signal, until},
@@ -17,10 +18,9 @@ use std::{
 /// Against hangs only.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where its programs are, and as whom it runs: it refuses to be root.
+/// As whom it runs, for it refuses to be root, and where.
 #[derive(Debug, Clone)]
 pub struct Postgres {
-    programs: PathBuf,
     user: (u32, u32),
     /// Where the data is.
     pub data: PathBuf,
@@ -40,18 +40,20 @@ impl Postgres {
     /// # Errors
     /// As making the two directories.
     pub fn find(data: &Path, outside: &Path) -> Outcome<Option<Self>> {
-        let Some(programs) = programs() else {
-            return Ok(None);
-        };
         let Some(user) = user()? else {
             return Ok(None);
         };
+        if ["initdb", "postgres", "pgbench", "pg_amcheck"]
+            .iter()
+            .any(|program| find_postgres(program).is_none())
+        {
+            return Ok(None);
+        }
         for directory in [data, outside] {
             fs::create_dir_all(directory)?;
             chown(directory, Some(user.0), Some(user.1))?;
         }
         Ok(Some(Postgres {
-            programs,
             user,
             data: data.to_owned(),
             outside: outside.to_owned(),
@@ -68,7 +70,7 @@ impl Postgres {
             &self.user.1.to_string(),
         ]);
         command.args(["--clear-groups", "--"]);
-        command.arg(self.programs.join(program));
+        command.arg(find_postgres(program).unwrap_or_else(|| program.into()));
         command
             .current_dir(&self.outside)
             .env("PGHOST", &self.outside)
@@ -184,18 +186,6 @@ impl Drop for Running {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// The newest version's programs.
-fn programs() -> Option<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
-    let mut found: Vec<PathBuf> = versions
-        .flatten()
-        .map(|version| version.path().join("bin"))
-        .filter(|programs| programs.join("postgres").is_file())
-        .collect();
-    found.sort();
-    found.pop()
 }
 
 /// The user that the package made.

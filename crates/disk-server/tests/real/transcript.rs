@@ -77,9 +77,15 @@ impl Transcripts {
             ("volume     ", 32, char::is_alphanumeric, "ID"),
             ("\"alignment\":", 1, digit, "N"),
             ("alignment  ", 1, digit, "N"),
+            // How the engine lays things out is not agreed upon here.
+            ("\"segments\":", 1, digit, "N"),
             ("\"bytes\":", 1, digit, "N"),
+            ("\"dead\":", 1, digit, "N"),
+            ("\"leftovers\":", 1, digit, "N"),
+            ("--- stdout\n", 1, digit, "N"),
             (" segments, ", 1, digit, "N"),
-        ] as [(&str, usize, fn(char) -> bool, &str); 7]
+            (" live, ", 1, digit, "N"),
+        ] as [(&str, usize, fn(char) -> bool, &str); 12]
         {
             text = replace_runs(&text, after, kind, least, instead);
         }
