@@ -81,6 +81,22 @@ const FOR_DISK_BENCH: [Need; 14] = [
     need_of_postgres("pgbench", &["postgresql", "postgresql-contrib"]),
 ];
 
+/// Everything that the tests of the sealed disk on the running kernel use.
+const FOR_DISK_TESTS: [Need; 12] = [
+    need("fio", &["fio"]),
+    need("mkfs.ext4", &["e2fsprogs"]),
+    need("e2fsck", &["e2fsprogs"]),
+    need("mount", &["mount"]),
+    need("fsfreeze", &["util-linux"]),
+    need("setpriv", &["util-linux"]),
+    need("fallocate", &["util-linux"]),
+    need("truncate", &["coreutils"]),
+    need("diff", &["diffutils"]),
+    need_of_postgres("initdb", &["postgresql"]),
+    need_of_postgres("pg_amcheck", &["postgresql"]),
+    need_of_postgres("pgbench", &["postgresql", "postgresql-contrib"]),
+];
+
 /// Makes sure that everything for the private host is there; with `install`, by installing what is not.
 ///
 /// # Errors
@@ -88,6 +104,18 @@ const FOR_DISK_BENCH: [Need; 14] = [
 pub fn prepare(install: bool) -> Outcome {
     root("it starts a Docker of its own")?;
     provide(&FOR_HOST, install)
+}
+
+/// Makes sure that everything for the tests of the sealed disk is there; with `install`, by installing what is not.
+///
+/// # Errors
+/// As for [`prepare`].
+pub fn prepare_disk_tests(install: bool) -> Outcome {
+    root("it mounts filesystems")?;
+    if !install {
+        return provide(&FOR_DISK_TESTS, false);
+    }
+    without_cluster(|| provide(&FOR_DISK_TESTS, true))
 }
 
 /// Makes sure that everything for the benchmark of the sealed disk is there, by installing what is not.
@@ -152,7 +180,7 @@ fn without_cluster(install: impl FnOnce() -> Outcome) -> Outcome {
         return install();
     }
     fs::create_dir_all(CLUSTER_SETTINGS)?;
-    let setting = format!("{CLUSTER_SETTINGS}/cofferdam-bench.conf");
+    let setting = format!("{CLUSTER_SETTINGS}/cofferdam.conf");
     fs::write(&setting, "create_main_cluster = false\n")?;
     let installed = install();
     fs::remove_file(setting)?;

@@ -6,6 +6,7 @@
 //! | `check` | formatting, lints, licences |
 //! | `demo` | shows on a private Docker what Cofferdam is for |
 //! | `bench` | measures beside a rival and holds the result against the promised number |
+//! | `soak` | crashes a sealed disk under load again and again |
 //! | `install` | puts the release build where a host expects it |
 //!
 //! Verbs that need a private host run this program again inside it (`--inside`, hidden).
@@ -19,6 +20,7 @@ mod install;
 mod outside;
 #[cfg(feature = "pages")]
 mod pages;
+mod soak;
 mod test;
 mod totals;
 mod verbs;

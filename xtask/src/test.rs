@@ -15,6 +15,7 @@ use std::{
 /// one failed.
 pub(crate) fn run(filter: &str, install: bool) -> Outcome<u8> {
     ground::prepare(install)?;
+    ground::prepare_disk_tests(install)?;
     let mut totals = if filter.is_empty() {
         check::run(install)?
     } else {

@@ -1,6 +1,6 @@
 //! The command line, and which room each verb is in.
 
-use crate::{bench, check, demo, install, outside, test};
+use crate::{bench, check, demo, install, outside, soak, test};
 use clap::{Parser, Subcommand};
 use e2e::{Outcome, namespaces::Place, suite};
 use std::path::PathBuf;
@@ -47,6 +47,8 @@ enum Verb {
         #[command(subcommand)]
         which: bench::Bench,
     },
+    /// Crash a sealed disk under load again and again, and compare what was promised.
+    Soak(soak::Options),
     /// Build for release and install on this host.
     Install {
         /// Install below this directory, for packagers.
@@ -87,6 +89,7 @@ fn run_outside(verb: Verb) -> Outcome<u8> {
             which: bench::Bench::SealedDisk(options),
         } => outside::sealed_disk(&options),
         Verb::Bench { which } => outside::bench(&which),
+        Verb::Soak(options) => soak::run(options),
         Verb::Install { destdir, docker } => install::run(&destdir, docker).map(|()| 0),
         Verb::Suite { filter } => outside::suite(&filter),
         #[cfg(feature = "pages")]

@@ -8,11 +8,19 @@ use crate::{
 use cofferdam_disk::Claim;
 use cofferdam_model::{Problem, Result};
 use cofferdam_vault::VolumeKey;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    net::{AddressFamily, SocketFlags, SocketType},
+    process::{Pid, PidfdFlags},
+};
 use std::{
     fs::File,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    process::{Child, Command, Stdio},
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -24,6 +32,8 @@ pub(crate) struct Setting {
     pub(crate) claim: Claim,
     pub(crate) key: VolumeKey,
     pub(crate) direct: bool,
+    /// How long a request may take; a worker that says nothing for longer hangs.
+    pub(crate) patience: Duration,
 }
 
 /// A worker that was started.
@@ -59,6 +69,8 @@ impl Worker {
             .env_clear()
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
+            // Ctrl-C is for the supervisor: it closes in peace.
+            .process_group(0)
             .spawn()
             .map_err(doing("starting the worker"))?;
         let worker = Worker {
@@ -104,6 +116,7 @@ impl Worker {
             witness,
             channels: connection.channels().len(),
             rescue: rescue.len(),
+            patience: setting.patience.as_secs(),
         };
         wire::send(self.socket.as_fd(), &order, &descriptors)?;
         setting
@@ -137,23 +150,40 @@ impl Worker {
         self.heard.elapsed()
     }
 
-    /// Tells it to close the volume and end.
+    /// Tells it to close the volume and end. One that has ended is found out by [`Self::hear`].
     ///
     /// # Errors
-    /// Where it does not listen.
+    /// As sendmsg(2).
     pub(crate) fn close(&self) -> Result<()> {
-        wire::send(self.socket.as_fd(), &Order::Close, &[])
+        wire::send(self.socket.as_fd(), &Order::Close, &[])?;
+        Ok(())
     }
 
     /// Ends it at once and waits; answers how it ended, and what it leaves to a successor.
-    pub(crate) fn end(mut self) -> (String, Option<OwnedFd>) {
-        // One that has ended already is not killed: the child has not been waited for, so its number is its own.
-        let killed = self.child.kill();
-        let how = match killed.and_then(|()| self.child.wait()) {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
+    ///
+    /// # Errors
+    /// Where it does not end within `patience`: it is in a system call that nothing interrupts, and may write still.
+    pub(crate) fn end(mut self, patience: Duration) -> Result<(String, Option<OwnedFd>)> {
+        let doing = doing("ending the worker");
+        let Some(status) = self.kill(patience).map_err(doing)? else {
+            return Err(
+                Problem::unavailable("the worker cannot be ended, for its store does not answer")
+                    .remedy("see to the filesystem that the store lies on"),
+            );
         };
-        (how, self.arena.take())
+        Ok((status.to_string(), self.arena.take()))
+    }
+
+    fn kill(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
+        // One that has ended already is not killed: the child has not been waited for, so its number is its own.
+        self.child.kill()?;
+        let process = rustix::process::pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())?;
+        let mut end = [PollFd::new(&process, PollFlags::IN)];
+        let limit = Timespec::try_from(patience).map_err(|_| io::ErrorKind::InvalidInput)?;
+        match rustix::event::poll(&mut end, Some(&limit))? {
+            0 => Ok(None),
+            _ => self.child.wait().map(Some),
+        }
     }
 
     /// Waits until it has ended by itself.

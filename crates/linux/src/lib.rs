@@ -9,6 +9,8 @@ pub mod aligned;
 pub mod file;
 pub mod fuse;
 pub mod loop_device;
+#[cfg(feature = "mapped")]
+pub mod mapped;
 pub mod memory;
 pub mod mount;
 pub mod nowhere;

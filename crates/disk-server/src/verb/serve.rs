@@ -5,8 +5,9 @@
 use crate::{
     arguments::{Access, Serve},
     exporter::Connection,
-    filesystem, key_file,
+    filesystem, key_file, memory_group,
     minder::Minder,
+    notice::notice,
     opened,
     problem::{doing, of_export},
     signals::{Came, Signals},
@@ -44,6 +45,7 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
         key: key_file::read(&serve.key.key_file)?,
         claim: opened::claim(&serve.store)?,
         direct: serve.access.access == Access::Direct,
+        patience: Duration::from_secs(serve.patience),
     };
     let witness = serve
         .witness
@@ -51,12 +53,17 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
         .as_deref()
         .map(WitnessFile::at)
         .transpose()?;
+    if let Some(words) = memory_group::leave() {
+        notice(words);
+    }
     let connection = Arc::new(Connection::new(THREADS).map_err(of_export)?);
     let minder = Minder::start(setting, Arc::clone(&connection), witness)?;
     let mount = serve.mount.as_deref();
     match show(&connection, mount, json) {
         Ok(device) => {
-            until_enough(&mut signals, &minder, mount)?;
+            if until_enough(&mut signals, &minder, mount)? == Came::End {
+                return Err(no_longer_served(minder));
+            }
             let detached = detach_when_free(device, &mut signals, &minder);
             minder.close()?;
             detached.map(|()| ExitCode::SUCCESS)
@@ -85,22 +92,35 @@ fn show(connection: &Connection, mount: Option<&Path>, json: bool) -> Result<Loo
     };
     let mut out = std::io::stdout();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
-        eprintln!("cofferdam-disk: ready, but nobody reads it");
+        notice("ready, but nobody reads it");
     }
     Ok(device)
 }
 
-/// Waits for a signal, and until nothing uses the mount any more.
-fn until_enough(signals: &mut Signals, minder: &Minder, mount: Option<&Path>) -> Result<()> {
+/// Why nobody serves the disk any more, and what to do. The mount stays: a workload must not find a plain directory in
+/// its place.
+fn no_longer_served(minder: Minder) -> Problem {
+    let mut problem = match minder.close() {
+        Err(problem) => problem.context("the disk is no longer served"),
+        Ok(()) => Problem::unavailable("the disk is no longer served"),
+    };
+    let next = "unmount what is mounted on it, and serve it again; what was flushed is safe";
+    problem.remedy = Some(match problem.remedy {
+        Some(first) => format!("{first}; then {next}"),
+        None => next.to_owned(),
+    });
+    problem
+}
+
+/// Waits for a signal, and until nothing uses the mount any more; or for the end of the serving.
+fn until_enough(signals: &mut Signals, minder: &Minder, mount: Option<&Path>) -> Result<Came> {
     loop {
         if signals.wait(minder.ended())? == Came::End {
-            // The mount stays: a workload must not find a plain directory in its place.
-            return Err(Problem::unavailable("the disk is no longer served")
-                .remedy("unmount what is mounted on it, and serve it again"));
+            return Ok(Came::End);
         }
         match mount.map_or(Ok(()), filesystem::unmount) {
-            Ok(()) => return Ok(()),
-            Err(problem) => eprintln!("cofferdam-disk: {problem}"),
+            Ok(()) => return Ok(Came::Signal),
+            Err(problem) => notice(problem),
         }
     }
 }

@@ -24,8 +24,9 @@ use std::{
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     process::ExitCode,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// How often the supervisor hears that all is well.
@@ -34,8 +35,8 @@ const RHYTHM: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// A request that takes longer than this is no longer well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Opening and closing may take so many times as long as a request.
+const LONGER: u32 = 10;
 
 /// Buffers of 1 MiB for what is acknowledged and not written.
 const BUFFERS: usize = 8;
@@ -51,10 +52,11 @@ pub(crate) fn run() -> Result<ExitCode> {
         .map_err(doing("taking the supervisor's socket"))?;
     match work(&socket) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(problem) => {
-            wire::send(socket.as_fd(), &Report::Failed(problem.clone()), &[])?;
-            Err(problem)
-        }
+        // Whoever hears of it says it; where nobody does, this process must.
+        Err(problem) => match wire::send(socket.as_fd(), &Report::Failed(problem.clone()), &[]) {
+            Ok(true) => Ok(ExitCode::FAILURE),
+            Ok(false) | Err(_) => Err(problem),
+        },
     }
 }
 
@@ -67,6 +69,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
             witness,
             channels,
             rescue,
+            patience,
         },
         descriptors,
     )) = orders
@@ -96,7 +99,9 @@ fn work(socket: &OwnedFd) -> Result<()> {
         arena: Some(arena),
         rescue: lent.rescue.into_iter().map(Rescue::new).collect(),
     };
-    let volume = Volume::succeed(store, key, &options, succession).map_err(of_fault)?;
+    let patience = Duration::from_secs(patience);
+    let open = || Volume::succeed(store, key, &options, succession);
+    let volume = alive_meanwhile(socket, patience * LONGER, open).map_err(of_fault)?;
     let volume = Arc::new(volume);
     let keeper = keeper(&volume, socket)?;
     let disk: Arc<dyn Disk> = Arc::new(Sealed(Arc::clone(&volume)));
@@ -105,10 +110,13 @@ fn work(socket: &OwnedFd) -> Result<()> {
     }
     let mut serving = Serving::start(places, lent.abort, &disk).map_err(doing("starting threads"))?;
     wire::send(socket.as_fd(), &Report::Ready { missing }, &[])?;
-    until_enough(socket, &volume, &serving)?;
-    serving.join().map_err(doing("serving the disk"))?;
-    keeper.stop();
-    let witness = volume.close().map_err(of_fault)?;
+    until_enough(socket, &volume, &serving, patience)?;
+    let close = || {
+        serving.join().map_err(doing("serving the disk"))?;
+        keeper.stop();
+        volume.close().map_err(of_fault)
+    };
+    let witness = alive_meanwhile(socket, patience * LONGER, close)?;
     // Where the supervisor is gone nobody remembers this; the head says it too.
     drop(wire::send(
         socket.as_fd(),
@@ -205,7 +213,12 @@ fn keeper(volume: &Arc<Volume<Directory>>, socket: &OwnedFd) -> Result<Keeper<Di
 }
 
 /// Waits for the order to close, or for the connection's end; says every second that all is well, while it is.
-fn until_enough(socket: &OwnedFd, volume: &Volume<Directory>, serving: &Serving) -> Result<()> {
+fn until_enough(
+    socket: &OwnedFd,
+    volume: &Volume<Directory>,
+    serving: &Serving,
+    patience: Duration,
+) -> Result<()> {
     let mut heard = Some(socket.as_fd());
     loop {
         let waited = wait(heard, serving.ended())?;
@@ -227,10 +240,28 @@ fn until_enough(socket: &OwnedFd, volume: &Volume<Directory>, serving: &Serving)
         for fault in volume.take_damage() {
             drop(wire::send(to, &Report::Fault(fault.to_string()), &[]));
         }
-        if serving.longest() < PATIENCE {
+        if serving.longest() < patience {
             drop(wire::send(to, &Report::Alive, &[]));
         }
     }
+}
+
+/// Does what takes its time, and says every second that all is well: at most for as long as `limit`.
+fn alive_meanwhile<T>(socket: &OwnedFd, limit: Duration, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (done, is_done) = mpsc::channel::<()>();
+        let begun = Instant::now();
+        scope.spawn(move || {
+            while is_done.recv_timeout(Duration::from_secs(1)) == Err(mpsc::RecvTimeoutError::Timeout)
+                && begun.elapsed() < limit
+            {
+                drop(wire::send(socket.as_fd(), &Report::Alive, &[]));
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 struct Waited {
