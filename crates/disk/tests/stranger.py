@@ -273,10 +273,11 @@ class Disk:
 
     def follow(self, names):
         head = self.head
-        for name in [n for n in names if n[0] == head.first[0] and n[1] >= head.first[1]]:
+        names = [n for n in names if n[0] == head.first[0] and n[1] >= head.first[1]]
+        for name in names:
             good = good_segment(self.store, self.key, head, name)
             if not good:
-                need(name != head.first, Store.spell(name), "its header")
+                need(name == names[-1] != head.first, Store.spell(name), "its header")
                 continue
             segment, align = good
             need(align == head.align, Store.spell(name), "its alignment")

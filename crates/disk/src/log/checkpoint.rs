@@ -107,7 +107,6 @@ impl Log {
                 return Ok(Err(blocked));
             }
             self.note_close();
-            self.ended = true;
         }
         Ok(Ok(self.end_checkpoint(closing)))
     }
