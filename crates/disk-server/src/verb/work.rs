@@ -133,19 +133,19 @@ fn leave(socket: &OwnedFd) -> Result<()> {
     let Some((Order::Leave, descriptors)) = order else {
         return Err(Problem::invalid("no orders came; use cofferdam-disk serve"));
     };
-    let left = match descriptors.into_iter().next() {
+    match descriptors.into_iter().next() {
         Some(known) => {
             Nowhere::from(known)
                 .enter()
                 .map_err(doing("entering the empty mount namespace"))?;
-            wire::send(socket.as_fd(), &Report::Left, &[])
+            wire::send(socket.as_fd(), &Report::Left, &[])?;
         }
         None => {
             let made = Nowhere::make().map_err(doing("making an empty mount namespace"))?;
-            wire::send(socket.as_fd(), &Report::Left, &[made.as_fd()])
+            wire::send(socket.as_fd(), &Report::Left, &[made.as_fd()])?;
         }
-    };
-    left
+    }
+    Ok(())
 }
 
 /// What the supervisor lends.
