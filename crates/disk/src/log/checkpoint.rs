@@ -107,6 +107,7 @@ impl Log {
                 return Ok(Err(blocked));
             }
             self.note_close();
+            self.ended = true;
         }
         Ok(Ok(self.end_checkpoint(closing)))
     }

@@ -109,6 +109,8 @@ pub(crate) struct Log {
     since_checkpoint: u64,
     /// The head that is being written.
     moving: Option<Head>,
+    /// The record that ends a clean life is written: nothing may follow it.
+    ended: bool,
     /// The number of the checkpoint's first record, and its tag once it is closed.
     watched: Option<(Lsn, Option<[u8; TAG]>)>,
     salts: Vec<[u8; 32]>,
@@ -158,6 +160,7 @@ impl Log {
             checkpointing: Checkpointing::Idle,
             since_checkpoint: 0,
             moving: None,
+            ended: false,
             watched: None,
             salts: Vec::new(),
         }

@@ -149,7 +149,7 @@ impl Log {
 
     /// Sees to it that the open record has room for one cell and one extent.
     pub(super) fn ensure_room(&mut self, purpose: Purpose) -> Outcome<Result<(), Blocked>> {
-        if self.closed {
+        if self.ended {
             return Err(Fault::Failed);
         }
         if self.open.as_ref().is_some_and(Record::is_full) {
