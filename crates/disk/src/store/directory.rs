@@ -265,6 +265,7 @@ impl Store for Directory {
 
     fn replace_head(&self, expected: Option<&[u8]>, new: &[u8]) -> io::Result<bool> {
         let mut seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = head_file::turn(&self.root)?;
         if head_file::read(&self.root, &self.handles)?.as_deref() != expected {
             return Ok(false);
         }

@@ -268,6 +268,7 @@ fn write_what_was_left(store: &impl Store, head: &Head, rescue: &Rescue) -> Outc
     for name in names {
         for left in left.iter().filter(|left| left.name == name) {
             let fits = (left.offset as usize).saturating_add(left.length) <= geometry.segment as usize
+                && left.offset >= geometry.align
                 && left.offset.is_multiple_of(geometry.align)
                 && left.length.is_multiple_of(geometry.align as usize);
             let bytes = left.buffer.bytes().get(..left.length).unwrap_or_default();

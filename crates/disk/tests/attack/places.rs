@@ -2,7 +2,7 @@
 //! nothing outside of the store is ever changed.
 
 use crate::world::{Content, Image, create, key, open, options, says_what_is_wrong, scratch};
-use cofferdam_disk::{Access, Directory, Fault, Volume, geometry::SegmentName};
+use cofferdam_disk::{Access, Claim, Directory, Fault, Store, Volume, geometry::SegmentName};
 use rustix::fs::{CWD, FileType, Mode};
 use std::{fs, io, os::unix::fs::symlink, path::Path};
 
@@ -310,6 +310,31 @@ fn a_lock_that_is_missing_or_no_file_is_an_error() {
         );
     }
     assert!(!place.path().join("lock").is_file());
+}
+
+#[test]
+fn of_two_who_replace_one_head_one_succeeds_at_most() {
+    // A server and its successor share a claim: the lock does not keep them apart.
+    let place = Place::new();
+    let claim = Claim::to_write(&place.path()).unwrap();
+    let [a, b] = [(); 2].map(|()| {
+        let [root, lock] = claim.descriptors().map(|fd| fd.try_clone_to_owned().unwrap());
+        Directory::on(Claim::from_descriptors(root, lock), Access::Buffered).unwrap()
+    });
+    for round in 0..200_u32 {
+        let before = a.head().unwrap();
+        let start = std::sync::Barrier::new(2);
+        let replace = |store: &Directory, by: u8| {
+            let new = [&round.to_le_bytes()[..], &[by]].concat();
+            start.wait();
+            store.replace_head(before.as_deref(), &new).unwrap_or(false)
+        };
+        let succeeded = std::thread::scope(|scope| {
+            let other = scope.spawn(|| replace(&b, 2));
+            usize::from(replace(&a, 1)) + usize::from(other.join().unwrap())
+        });
+        assert_eq!(succeeded, 1, "round {round}");
+    }
 }
 
 #[test]
