@@ -191,3 +191,60 @@ impl Head {
 fn damaged() -> Fault {
     Fault::corrupt("the head", "it is not one that this key wrote")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> VolumeKey {
+        VolumeKey::take(&mut [7; 32]).unwrap()
+    }
+
+    /// A head as somebody with the key would seal it, whatever it says.
+    fn sealed(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+        let nothing = Mark {
+            lsn: Lsn(1),
+            tag: [2; TAG],
+        };
+        let head = Head {
+            suite: Suite::Aes256Gcm,
+            geometry: Geometry::new(1000, 1 << 20, 512).unwrap(),
+            clean: true,
+            volume: [3; 16],
+            epoch: 4,
+            generation: 5,
+            next_sequence: 6,
+            checkpoint: CheckpointAt {
+                segment: SegmentName {
+                    epoch: 4,
+                    sequence: 5,
+                },
+                offset: 512,
+                bytes: 100,
+                mark: nothing,
+            },
+            end: nothing,
+        };
+        let mut bytes = head.encode(&key()).unwrap();
+        assert_eq!(Head::decode(&bytes, &key()).unwrap(), head);
+        bytes.truncate(CLEAR);
+        change(&mut bytes);
+        let tag = key().head(&[3; 16]).unwrap().tag(&bytes);
+        bytes.extend(tag);
+        bytes
+    }
+
+    #[test]
+    fn even_with_the_key_a_head_has_no_more_than_this_version_writes() {
+        assert!(Head::decode(&sealed(|_| {}), &key()).is_ok());
+        let zero = [11, 15, 92, 95, 176, 223];
+        let highest_bytes_of_counters = [55, 63, 71];
+        for at in zero.into_iter().chain(highest_bytes_of_counters) {
+            let refused = Head::decode(&sealed(|bytes| bytes[at] |= 0x80), &key());
+            assert!(
+                matches!(refused, Err(Fault::Corrupt { .. })),
+                "byte {at}: {refused:?}"
+            );
+        }
+    }
+}

@@ -113,7 +113,7 @@ fn a_stranger_refuses_what_the_engine_refuses() {
         image.head.as_mut().unwrap()[at] ^= 1;
         changed.push(image);
     }
-    for (index, name) in used.iter().enumerate().rev().take(8) {
+    for (index, name) in used.iter().enumerate().rev().take(5) {
         let mut dropped = image.clone();
         dropped.segments.remove(name);
         let mut swapped = image.clone();
