@@ -1,6 +1,6 @@
 //! ext4 on the device: made once, on a disk that was just created; mounted; unmounted.
 
-use crate::problem::doing;
+use crate::{notice::notice, problem::doing};
 use cofferdam_model::{Problem, Result};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -68,7 +68,10 @@ impl<'a> Mounted<'a> {
     /// # Errors
     /// `busy` where somebody still does; as umount(2).
     pub(crate) fn unmount(&mut self) -> Result<()> {
-        sync(self.at)?;
+        // Whoever waited for it has had the error too. Staying would not bring anything back.
+        if let Err(problem) = sync(self.at) {
+            notice(problem);
+        }
         self.root = None;
         let unmounted = unmount(self.at);
         if unmounted.is_err() {
