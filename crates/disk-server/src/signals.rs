@@ -9,7 +9,27 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
     },
+    sync::Arc,
 };
+
+/// Those that mean: close in peace.
+const ENDING: [i32; 3] = [
+    signal_hook::consts::SIGTERM,
+    signal_hook::consts::SIGINT,
+    signal_hook::consts::SIGHUP,
+];
+
+/// They no longer end this process, and nothing else happens: they are for its supervisor, which closes in peace. At the
+/// end of a service or a machine every process gets them.
+///
+/// # Errors
+/// As sigaction(2).
+pub(crate) fn leave_to_supervisor() -> Result<()> {
+    for signal in ENDING {
+        signal_hook::flag::register(signal, Arc::default()).map_err(doing("catching signals"))?;
+    }
+    Ok(())
+}
 
 /// The signals that mean: close in peace.
 #[derive(Debug)]
@@ -35,11 +55,7 @@ impl Signals {
 
     fn register() -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
-        for signal in [
-            signal_hook::consts::SIGTERM,
-            signal_hook::consts::SIGINT,
-            signal_hook::consts::SIGHUP,
-        ] {
+        for signal in ENDING {
             signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
         }
         Ok(Signals(read))

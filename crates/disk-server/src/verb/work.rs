@@ -6,6 +6,7 @@ use crate::{
     exporter::{Abort, Disk, Place, Serving},
     problem::{doing, of_fault},
     sealed::Sealed,
+    signals,
     wire::{self, Order, Report},
 };
 use cofferdam_disk::{
@@ -61,6 +62,7 @@ pub(crate) fn run() -> Result<ExitCode> {
 }
 
 fn work(socket: &OwnedFd) -> Result<()> {
+    signals::leave_to_supervisor()?;
     leave(socket)?;
     let orders = wire::receive(socket.as_fd())?;
     let Some((

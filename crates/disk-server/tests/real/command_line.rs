@@ -7,7 +7,7 @@ use crate::{
 };
 use e2e::{
     Outcome,
-    command::finish,
+    command::{finish, run},
     disk::{Server, Volume},
     failure::ensure,
     process::signal,
@@ -16,6 +16,7 @@ use rustix::process::Signal;
 use std::{
     fs::{self, Permissions},
     os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
     process::Command,
 };
 
@@ -158,7 +159,8 @@ fn signals_end_serving_in_peace() {
             fs::remove_file(volume.mount.join("file")).err();
             let mut server = in_a_group(&volume)?;
             fs::write(volume.mount.join("file"), name)?;
-            // As the terminal does it: to all of the foreground's processes.
+            // As the end of a service does it: to every process; and a terminal to the foreground's.
+            signal(server.worker()?, which)?;
             let group = rustix::process::Pid::from_raw(i32::try_from(server.supervisor())?);
             rustix::process::kill_process_group(group.expect("not 0"), which)?;
             let ended = server.wait()?;
@@ -197,4 +199,34 @@ fn in_a_group(volume: &Volume) -> Outcome<Server> {
     let mut command: Command = volume.command("serve");
     command.arg("--mount").arg(&volume.mount).process_group(0);
     Server::start(&mut command, &volume.logs)
+}
+
+#[test]
+fn an_older_copy_of_a_store_is_refused() {
+    alone(|place| {
+        let volume = volume(place, "64M")?;
+        let (older, newer) = (place.path("older"), place.path("newer"));
+        let witness = place.path("witness").to_string_lossy().into_owned();
+        let remembering = ["--witness", &witness];
+        let mut server = volume.serve(&remembering)?;
+        fs::write(volume.mount.join("file"), "old")?;
+        server.stop()?;
+        run("cp", &[Path::new("-a"), &volume.store, &older])?.ok()?;
+        let mut server = volume.serve(&remembering)?;
+        fs::write(volume.mount.join("file"), "new")?;
+        server.stop()?;
+        fs::rename(&volume.store, &newer)?;
+        fs::rename(&older, &volume.store)?;
+        for verb in ["serve", "check"] {
+            let mut command = volume.command(verb);
+            command.args(remembering);
+            finish(&command)?.refused(&["the store is older than its witness"])?;
+        }
+        fs::remove_dir_all(&volume.store)?;
+        fs::rename(&newer, &volume.store)?;
+        let mut server = volume.serve(&remembering)?;
+        let found = fs::read(volume.mount.join("file"))?;
+        ensure(found == b"new", || String::from_utf8_lossy(&found).into_owned())?;
+        server.stop()
+    });
 }
