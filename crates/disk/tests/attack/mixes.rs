@@ -372,6 +372,17 @@ fn an_older_copy_of_one_segment_after_a_crash_is_refused_or_a_state_that_there_w
 }
 
 #[test]
+fn an_older_copy_of_everything_of_the_same_life_is_refused_where_somebody_remembers() {
+    let (moments, ..) = moments_of_one_life();
+    let newest = moments.last().unwrap();
+    for older in &moments[..moments.len() - 1] {
+        older.judge(&older.image, true).unwrap();
+        let refused = newest.judge(&older.image, true);
+        assert!(matches!(refused, Err(Fault::RolledBack { .. })), "{refused:?}");
+    }
+}
+
+#[test]
 fn the_head_of_an_earlier_moment_of_the_same_life_leads_to_the_same_end_or_is_refused() {
     let (moments, end, ..) = moments_of_one_life();
     for older in &moments {
