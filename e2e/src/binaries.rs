@@ -1,6 +1,9 @@
 //! Where programs are: those of the machine, and the three that are being tested.
 
-use crate::failure::{During, Outcome};
+use crate::{
+    command::run,
+    failure::{During, Outcome},
+};
 use std::path::{Path, PathBuf};
 
 /// Where programs of the machine are looked for, in this order.
@@ -43,6 +46,18 @@ pub fn find_postgres(name: &str) -> Option<PathBuf> {
         .rev()
         .map(|directory| directory.join("bin").join(name))
         .find(|path| path.is_file())
+}
+
+/// The Python that can import a module: the one on the search path, or the system's.
+pub fn find_python_module(name: &str) -> Option<PathBuf> {
+    ["python3", "/usr/bin/python3"]
+        .into_iter()
+        .find(|python| {
+            let import = format!("import {name}");
+            let ran = run(python, &["-c", import.as_str()]);
+            ran.is_ok_and(|ran| ran.is_ok())
+        })
+        .map(PathBuf::from)
 }
 
 /// A program of the machine that must be there.

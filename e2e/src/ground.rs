@@ -2,7 +2,7 @@
 //! the reader of a clear message.
 
 use crate::{
-    binaries::{find, find_postgres},
+    binaries::{find, find_postgres, find_python_module},
     command::finish,
     failure::{Failure, Outcome},
     progress::step,
@@ -34,8 +34,17 @@ const fn need_of_postgres(program: &'static str, packages: &'static [&'static st
     }
 }
 
-/// Everything that the private host uses.
-const FOR_HOST: [Need; 15] = [
+/// A module that the system's Python imports.
+const fn need_of_python(module: &'static str, packages: &'static [&'static str]) -> Need {
+    Need {
+        program: module,
+        packages,
+        find: find_python_module,
+    }
+}
+
+/// Everything that the private host uses, and the unit tests beside it.
+const FOR_HOST: [Need; 16] = [
     need("dockerd", &["docker.io"]),
     need("docker", &["docker.io", "docker-cli"]),
     need("runc", &["runc"]),
@@ -51,6 +60,7 @@ const FOR_HOST: [Need; 15] = [
     need("tar", &["tar"]),
     need("timeout", &["coreutils"]),
     need("pgrep", &["procps"]),
+    need_of_python("cryptography", &["python3-cryptography"]), // crates/disk/tests/stranger.py
 ];
 
 /// Everything that the benchmark of the sealed disk uses.
@@ -71,6 +81,22 @@ const FOR_DISK_BENCH: [Need; 14] = [
     need_of_postgres("pgbench", &["postgresql", "postgresql-contrib"]),
 ];
 
+/// Everything that the tests of the sealed disk on the running kernel use.
+const FOR_DISK_TESTS: [Need; 12] = [
+    need("fio", &["fio"]),
+    need("mkfs.ext4", &["e2fsprogs"]),
+    need("e2fsck", &["e2fsprogs"]),
+    need("mount", &["mount"]),
+    need("fsfreeze", &["util-linux"]),
+    need("setpriv", &["util-linux"]),
+    need("fallocate", &["util-linux"]),
+    need("truncate", &["coreutils"]),
+    need("diff", &["diffutils"]),
+    need_of_postgres("initdb", &["postgresql"]),
+    need_of_postgres("pg_amcheck", &["postgresql"]),
+    need_of_postgres("pgbench", &["postgresql", "postgresql-contrib"]),
+];
+
 /// Makes sure that everything for the private host is there; with `install`, by installing what is not.
 ///
 /// # Errors
@@ -78,6 +104,18 @@ const FOR_DISK_BENCH: [Need; 14] = [
 pub fn prepare(install: bool) -> Outcome {
     root("it starts a Docker of its own")?;
     provide(&FOR_HOST, install)
+}
+
+/// Makes sure that everything for the tests of the sealed disk is there; with `install`, by installing what is not.
+///
+/// # Errors
+/// As for [`prepare`].
+pub fn prepare_disk_tests(install: bool) -> Outcome {
+    root("it mounts filesystems")?;
+    if !install {
+        return provide(&FOR_DISK_TESTS, false);
+    }
+    without_cluster(|| provide(&FOR_DISK_TESTS, true))
 }
 
 /// Makes sure that everything for the benchmark of the sealed disk is there, by installing what is not.
@@ -142,7 +180,7 @@ fn without_cluster(install: impl FnOnce() -> Outcome) -> Outcome {
         return install();
     }
     fs::create_dir_all(CLUSTER_SETTINGS)?;
-    let setting = format!("{CLUSTER_SETTINGS}/cofferdam-bench.conf");
+    let setting = format!("{CLUSTER_SETTINGS}/cofferdam.conf");
     fs::write(&setting, "create_main_cluster = false\n")?;
     let installed = install();
     fs::remove_file(setting)?;

@@ -10,6 +10,7 @@
 //! | [`host`], [`engine`], [`daemon`] | inside: the private host, its dockerd and its cofferdamd |
 //! | [`image`], [`postgres_image`] | images made on the spot, without a registry |
 //! | [`gate`] | a runtime that waits, so that a case can act between the engine and the wrapper |
+//! | [`disk`] | a sealed disk and its server, outside of the private host |
 //! | [`command`], [`http`], [`failure`] | running things and saying what went wrong |
 //! | [`suite`], [`cases`] | the cases, by subject |
 //!
@@ -21,6 +22,7 @@ pub mod cases;
 pub mod cgroups;
 pub mod command;
 pub mod daemon;
+pub mod disk;
 pub mod engine;
 pub mod failure;
 pub mod fuse;

@@ -8,6 +8,7 @@
 //! | `bench` | measures beside a rival and holds the result against the promised number |
 //! | `lives` | leads simulated lives of the sealed disk, with crashes and damage |
 //! | `fuzz` | fuzzes the parsers of what lies on a sealed disk's store |
+//! | `soak` | crashes a sealed disk under load again and again |
 //! | `install` | puts the release build where a host expects it |
 //!
 //! Verbs that need a private host run this program again inside it (`--inside`, hidden).
@@ -22,6 +23,7 @@ mod judge;
 mod outside;
 #[cfg(feature = "pages")]
 mod pages;
+mod soak;
 mod test;
 mod totals;
 mod verbs;

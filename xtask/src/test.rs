@@ -15,6 +15,7 @@ use std::{
 /// one failed.
 pub(crate) fn run(filter: &str, install: bool) -> Outcome<u8> {
     ground::prepare(install)?;
+    ground::prepare_disk_tests(install)?;
     let mut totals = if filter.is_empty() {
         check::run(install)?
     } else {
@@ -26,12 +27,23 @@ pub(crate) fn run(filter: &str, install: bool) -> Outcome<u8> {
     Ok(totals.exit_code())
 }
 
+/// What makes tests do all that they can, where a plain `cargo test` samples.
+const THOROUGH: &str = "cofferdam-disk/every-byte";
+
 /// `cargo test`, its lines passed on as they come and its results counted.
 fn unit_tests(filter: &str) -> Outcome<Totals> {
-    let mut child = cargo_command(&["test", "--workspace", "--no-fail-fast", "--", filter])
-        .stdout(Stdio::piped())
-        .spawn()
-        .during("cargo test")?;
+    let mut child = cargo_command(&[
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+        "--features",
+        THOROUGH,
+        "--",
+        filter,
+    ])
+    .stdout(Stdio::piped())
+    .spawn()
+    .during("cargo test")?;
     let mut totals = Totals::default();
     let lines = child.stdout.take().during("cargo's output")?;
     for line in BufReader::new(lines).lines() {

@@ -1,6 +1,6 @@
 //! The command line, and which room each verb is in.
 
-use crate::{bench, check, demo, install, judge, outside, test};
+use crate::{bench, check, demo, install, judge, outside, soak, test};
 use clap::{Parser, Subcommand};
 use e2e::{Outcome, namespaces::Place, suite};
 use std::path::PathBuf;
@@ -64,6 +64,8 @@ enum Verb {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Crash a sealed disk under load again and again, and compare what was promised.
+    Soak(soak::Options),
     /// Build for release and install on this host.
     Install {
         /// Install below this directory, for packagers.
@@ -106,6 +108,7 @@ fn run_outside(verb: Verb) -> Outcome<u8> {
         Verb::Bench { which } => outside::bench(&which),
         Verb::Lives { count, seed } => judge::lives(count, seed).map(|()| 0),
         Verb::Fuzz { target, seconds } => judge::fuzz(target.as_deref(), seconds).map(|()| 0),
+        Verb::Soak(options) => soak::run(options),
         Verb::Install { destdir, docker } => install::run(&destdir, docker).map(|()| 0),
         Verb::Suite { filter } => outside::suite(&filter),
         #[cfg(feature = "pages")]

@@ -83,6 +83,9 @@ pub(crate) struct Serve {
     pub(crate) witness: Witness,
     #[command(flatten)]
     pub(crate) access: AccessChoice,
+    /// Seconds that a request may take; a worker in which one takes longer is ended, and another one takes over
+    #[arg(long, hide = true, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) patience: u64,
 }
 
 #[derive(Debug, Args)]

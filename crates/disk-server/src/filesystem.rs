@@ -2,6 +2,7 @@
 
 use crate::problem::doing;
 use cofferdam_model::{Problem, Result};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
 use std::{path::Path, process::Command, thread, time::Duration};
 
@@ -48,6 +49,7 @@ pub(crate) fn mount(device: &Path, at: &Path) -> Result<()> {
 /// # Errors
 /// `busy` where somebody still does; as umount(2).
 pub(crate) fn unmount(at: &Path) -> Result<()> {
+    sync(at)?;
     let mut attempt = 1;
     loop {
         match rustix::mount::unmount(at, UnmountFlags::NOFOLLOW) {
@@ -63,4 +65,13 @@ pub(crate) fn unmount(at: &Path) -> Result<()> {
         }
         attempt += 1;
     }
+}
+
+/// Brings everything in the filesystem to the disk: unmounting does that only where it takes away the last mount, and
+/// another mount namespace may have a copy.
+fn sync(at: &Path) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, at, flags, Mode::empty())
+        .and_then(rustix::fs::syncfs)
+        .map_err(|error| doing(format_args!("syncing {}", at.display()))(error.into()))
 }

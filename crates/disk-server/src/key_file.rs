@@ -13,8 +13,10 @@ use std::{fs::File, path::Path};
 pub(crate) fn read(path: &Path) -> Result<VolumeKey> {
     let shown = path.display();
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = rustix::fs::openat(CWD, path, flags, Mode::empty())
-        .map_err(|error| doing(format_args!("opening the key file {shown}"))(error.into()))?;
+    let file = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| {
+        doing(format_args!("opening the key file {shown}"))(error.into())
+            .remedy("name the file that the disk was created with; create --new-key makes one")
+    })?;
     let facts = rustix::fs::fstat(&file)
         .map_err(|error| doing(format_args!("looking at the key file {shown}"))(error.into()))?;
     if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
@@ -28,10 +30,8 @@ pub(crate) fn read(path: &Path) -> Result<VolumeKey> {
                 .remedy(format!("chown it to yourself and chmod 600 {shown}")),
         );
     }
-    VolumeKey::read(File::from(file)).map_err(|error| {
-        Problem::invalid(format!("the key file {shown}: {error}"))
-            .remedy("a key file has exactly 32 bytes; make one with --new-key")
-    })
+    VolumeKey::read(File::from(file))
+        .map_err(|error| Problem::invalid(format!("the key file {shown}: {error}")))
 }
 
 /// Makes a new key and writes it to a file that must not be there yet.
@@ -42,8 +42,10 @@ pub(crate) fn make(path: &Path) -> Result<VolumeKey> {
     let shown = path.display();
     let key = VolumeKey::generate().map_err(doing("making a key"))?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)
-        .map_err(|error| doing(format_args!("making the key file {shown}"))(error.into()))?;
+    let file = rustix::fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR).map_err(|error| {
+        doing(format_args!("making the key file {shown}"))(error.into())
+            .remedy("leave --new-key out to use a key that is there, or name another file")
+    })?;
     let file = File::from(file);
     key.write(&file)
         .and_then(|()| file.sync_all())

@@ -7,11 +7,13 @@
 //! | `verb` | what each verb does: `create`, `serve`, `check`, `info` |
 //! | `sealed` | a sealed volume as a [`exporter::Disk`] |
 //! | `minder` | looks after the worker, and has another follow it |
+//! | `memory_group` | leaving a cgroup whose limit server and users would share |
 //! | `worker`, `wire` | the worker as a process, and what the two say to each other |
 //! | `opened` | a store's claim; a volume that is open in this very process |
 //! | `key_file`, `witness_file` | what lies outside of the store |
 //! | `filesystem` | ext4 on the device: made once, mounted, unmounted |
 //! | `signals` | waiting for the end |
+//! | `notice` | lines for whoever runs this |
 //! | `problem` | the engine's faults as a person reads them |
 //!
 //! What it does not do: know the disk's format, or hold a key longer than the engine needs it.
@@ -20,7 +22,9 @@ mod arguments;
 pub mod exporter;
 mod filesystem;
 mod key_file;
+mod memory_group;
 mod minder;
+mod notice;
 mod opened;
 mod problem;
 mod sealed;
@@ -32,7 +36,9 @@ mod worker;
 
 use clap::Parser;
 use cofferdam_model::ErrorKind;
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, io::Write, process::ExitCode};
+
+use notice::notice;
 
 /// Runs one command line; prints what it answers.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -45,9 +51,13 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(problem) => {
             if json {
-                eprintln!("{}", serde_json::json!({ "error": problem }));
+                drop(writeln!(
+                    std::io::stderr(),
+                    "{}",
+                    serde_json::json!({ "error": problem })
+                ));
             } else {
-                eprintln!("cofferdam-disk: {problem}");
+                notice(&problem);
             }
             ExitCode::from(if problem.kind == ErrorKind::Invalid { 2 } else { 1 })
         }

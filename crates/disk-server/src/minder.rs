@@ -5,8 +5,8 @@
 
 use crate::{
     exporter::Connection,
+    notice::notice,
     problem::doing,
-    verb::PATIENCE,
     wire::Report,
     witness_file::WitnessFile,
     worker::{Setting, Worker},
@@ -26,8 +26,8 @@ use std::{
 const SUCCESSORS: usize = 5;
 const SPAN: Duration = Duration::from_secs(300);
 
-/// Without a word for so long, a worker hangs.
-const SILENCE: Duration = PATIENCE.saturating_add(Duration::from_secs(5));
+/// Without a word for so much longer than a request may take, a worker hangs.
+const MARGIN: Duration = Duration::from_secs(5);
 
 const RHYTHM: Timespec = Timespec {
     tv_sec: 1,
@@ -138,7 +138,7 @@ impl Watch {
             // Nobody will answer any more: that must be EIO, and never a wait without end.
             drop(self.connection.abort_handle().abort());
             if let Some(worker) = self.worker.take() {
-                worker.end();
+                drop(worker.end(self.setting.patience));
             }
         }
         if let (Some(ready), Err(problem)) = (self.ready.take(), &result) {
@@ -164,7 +164,7 @@ impl Watch {
             } else {
                 Ok(Some(Report::Alive))
             };
-            let hangs = worker.silent() > SILENCE;
+            let hangs = worker.silent() > self.setting.patience + MARGIN;
             match report {
                 Ok(Some(Report::Closed(witness))) => return self.finish(witness),
                 Ok(Some(report)) if !hangs => self.take(report)?,
@@ -199,19 +199,19 @@ impl Watch {
 
     fn take(&mut self, report: Report) -> Result<()> {
         match report {
-            Report::Arena | Report::Alive | Report::Closed(_) => {}
+            Report::Left | Report::Arena | Report::Alive | Report::Closed(_) => {}
             Report::Ready { missing } => {
                 // Whatever was left is in the log by now.
                 self.left.clear();
                 for missing in missing {
-                    eprintln!("cofferdam-disk: {missing}");
+                    notice(missing);
                 }
                 if let Some(ready) = self.ready.take() {
                     drop(ready.send(Ok(())));
                 }
             }
             Report::Witness(witness) => self.remember(witness),
-            Report::Fault(fault) => eprintln!("cofferdam-disk: {fault}"),
+            Report::Fault(fault) => notice(fault),
             Report::Failed(problem) => return Err(problem),
         }
         Ok(())
@@ -222,7 +222,7 @@ impl Watch {
         if let (Some(file), Some(witness)) = (&self.witness, parsed)
             && let Err(error) = file.write(&witness)
         {
-            eprintln!("cofferdam-disk: the witness cannot be written: {error}");
+            notice(format_args!("the witness cannot be written: {error}"));
         }
         self.remembered = Some(witness);
     }
@@ -232,7 +232,8 @@ impl Watch {
         let Some(worker) = self.worker.take() else {
             return Err(Problem::internal("there is no worker"));
         };
-        let (how, arena) = worker.end();
+        let (how, arena) = worker.end(self.setting.patience)?;
+        self.left.extend(arena);
         let now = Instant::now();
         while self.successions.front().is_some_and(|then| now - *then > SPAN) {
             self.successions.pop_front();
@@ -240,11 +241,9 @@ impl Watch {
         self.successions.push_back(now);
         let first = self.ready.is_some();
         if first || self.successions.len() > SUCCESSORS || !self.connection.can_ask_again() {
-            return Err(Problem::unavailable(format!("the worker: {why} ({how})"))
-                .remedy("what was flushed is safe; unmount the disk and serve it again"));
+            return Err(Problem::unavailable(format!("the worker: {why} ({how})")));
         }
-        eprintln!("cofferdam-disk: the worker: {why} ({how}); another one takes over");
-        self.left.extend(arena);
+        notice(format_args!("the worker: {why} ({how}); another one takes over"));
         self.start_worker()?;
         if self.is_closing
             && let Some(worker) = &self.worker
@@ -256,7 +255,7 @@ impl Watch {
 
     fn start_worker(&mut self) -> Result<()> {
         let remembered = self.remembered.clone();
-        let worker = Worker::start(&self.setting, &self.connection, remembered, &self.left)?;
+        let worker = Worker::start(&mut self.setting, &self.connection, remembered, &self.left)?;
         self.worker = Some(worker);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use crate::problem::{doing, of_fault};
 use cofferdam_disk::{Access, Claim, Directory, Volume, volume::Keeper};
-use cofferdam_model::{Problem, Result};
+use cofferdam_model::{ErrorKind, Problem, Result};
 use std::{path::Path, sync::Arc};
 
 /// A volume that is open.
@@ -35,6 +35,9 @@ fn explain(path: &Path, error: std::io::Error) -> Problem {
     if busy {
         return Problem::busy(format!("the store {shown} is open in another process"))
             .remedy("end that one first (SIGTERM closes it in peace)");
+    }
+    if problem.kind == ErrorKind::Missing {
+        return problem.remedy("name the directory that the disk was created in (cofferdam-disk create)");
     }
     problem
 }

@@ -2,7 +2,7 @@
 
 use crate::problem::doing;
 use cofferdam_model::Result;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use std::{
     io::{self, Read},
     os::{
@@ -51,23 +51,35 @@ impl Signals {
     /// As poll(2).
     pub(crate) fn wait(&mut self, ended: BorrowedFd<'_>) -> Result<Came> {
         loop {
-            let mut both = [
-                PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
-                PollFd::from_borrowed_fd(ended, PollFlags::IN),
-            ];
-            match rustix::event::poll(&mut both, None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(doing("waiting for a signal")(error.into())),
-            }
-            let [signal, end] = both.map(|which| !which.revents().is_empty());
-            if signal {
-                let mut byte = [0];
-                self.0.read_exact(&mut byte).map_err(doing("taking a signal"))?;
-                return Ok(Came::Signal);
-            }
-            if end {
-                return Ok(Came::End);
+            if let Some(came) = self.wait_for(ended, None)? {
+                return Ok(came);
             }
         }
+    }
+
+    /// The same, but not for ever: none where nothing came in that time.
+    ///
+    /// # Errors
+    /// As poll(2).
+    pub(crate) fn wait_for(
+        &mut self,
+        ended: BorrowedFd<'_>,
+        time: Option<&Timespec>,
+    ) -> Result<Option<Came>> {
+        let mut both = [
+            PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(ended, PollFlags::IN),
+        ];
+        match rustix::event::poll(&mut both, time) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(doing("waiting for a signal")(error.into())),
+        }
+        let [signal, end] = both.map(|which| !which.revents().is_empty());
+        if signal {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte).map_err(doing("taking a signal"))?;
+            return Ok(Some(Came::Signal));
+        }
+        Ok(end.then_some(Came::End))
     }
 }

@@ -6,7 +6,10 @@
 use cofferdam_linux::packet;
 use cofferdam_model::{Problem, Result};
 use serde::{Deserialize, Serialize};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::{
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
+};
 
 /// The longest packet, in bytes.
 const MOST: usize = 64 << 10;
@@ -15,6 +18,8 @@ const MOST: usize = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Order {
+    /// Leave this mount namespace. Descriptor: the empty one, where it is known.
+    Leave,
     /// Open the volume and serve it. Descriptors: the store's directory and lock, the key's pipe, the right to end the
     /// connection, the channels, and the arenas of the workers before, oldest first.
     Serve {
@@ -26,6 +31,8 @@ pub(crate) enum Order {
         channels: usize,
         /// How many arenas workers before have left.
         rescue: usize,
+        /// Seconds that a request may take, while all is still well.
+        patience: u64,
     },
     /// Close the volume in peace and end.
     Close,
@@ -35,6 +42,8 @@ pub(crate) enum Order {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Report {
+    /// Nothing of the mount namespace is held any more. Descriptor: the empty one, where it was made.
+    Left,
     /// What is acknowledged from here on lies in this arena until it is written. Descriptor: the arena.
     Arena,
     /// The disk is served.
@@ -54,16 +63,21 @@ pub(crate) enum Report {
     Failed(Problem),
 }
 
-/// Sends one.
+/// Sends one; answers whether the other end is there. One that has ended is found out by [`receive`].
 pub(crate) fn send<T: Serialize>(
     socket: BorrowedFd<'_>,
     message: &T,
     descriptors: &[BorrowedFd<'_>],
-) -> Result<()> {
+) -> Result<bool> {
     let bytes = serde_json::to_vec(message)
         .map_err(|error| Problem::internal(format!("a message has no JSON form: {error}")))?;
-    packet::send(socket, &bytes, descriptors)
-        .map_err(|error| Problem::unavailable(format!("the other process does not listen: {error}")))
+    match packet::send(socket, &bytes, descriptors) {
+        Ok(()) => Ok(true),
+        Err(error) if has_ended(&error) => Ok(false),
+        Err(error) => Err(Problem::unavailable(format!(
+            "the other process cannot be told: {error}"
+        ))),
+    }
 }
 
 /// Receives one; none where the other end is gone.
@@ -72,14 +86,7 @@ pub(crate) fn receive<T: for<'de> Deserialize<'de>>(
 ) -> Result<Option<(T, Vec<OwnedFd>)>> {
     let packet = match packet::receive(socket, MOST) {
         Ok(packet) => packet,
-        Err(error)
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::ConnectionReset
-            ) =>
-        {
-            return Ok(None);
-        }
+        Err(error) if has_ended(&error) => return Ok(None),
         Err(error) => {
             return Err(Problem::unavailable(format!(
                 "the other process cannot be heard: {error}"
@@ -89,4 +96,12 @@ pub(crate) fn receive<T: for<'de> Deserialize<'de>>(
     let message = serde_json::from_slice(&packet.bytes)
         .map_err(|error| Problem::internal(format!("the other process speaks otherwise: {error}")))?;
     Ok(Some((message, packet.descriptors)))
+}
+
+/// Whether an error means that the other end is gone.
+fn has_ended(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }

@@ -8,20 +8,32 @@ use crate::{
 use cofferdam_disk::Claim;
 use cofferdam_model::{Problem, Result};
 use cofferdam_vault::VolumeKey;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    net::{AddressFamily, SocketFlags, SocketType},
+    process::{Pid, PidfdFlags},
+};
 use std::{
     fs::File,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    process::{Child, Command, Stdio},
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 /// What every worker of a disk is started with.
 #[derive(Debug)]
 pub(crate) struct Setting {
+    /// A mount namespace with nothing in it, once a worker has made it.
+    pub(crate) nowhere: Option<OwnedFd>,
     pub(crate) claim: Claim,
     pub(crate) key: VolumeKey,
     pub(crate) direct: bool,
+    /// How long a request may take; a worker that says nothing for longer hangs.
+    pub(crate) patience: Duration,
 }
 
 /// A worker that was started.
@@ -39,7 +51,7 @@ impl Worker {
     /// # Errors
     /// As starting a process.
     pub(crate) fn start(
-        setting: &Setting,
+        setting: &mut Setting,
         connection: &Connection,
         witness: Option<String>,
         rescue: &[OwnedFd],
@@ -57,6 +69,8 @@ impl Worker {
             .env_clear()
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
+            // Ctrl-C is for the supervisor: it closes in peace.
+            .process_group(0)
             .spawn()
             .map_err(doing("starting the worker"))?;
         let worker = Worker {
@@ -65,8 +79,23 @@ impl Worker {
             arena: None,
             heard: Instant::now(),
         };
+        worker.send_away(setting)?;
         worker.brief(setting, connection, witness, rescue)?;
         Ok(worker)
+    }
+
+    /// Has it leave this mount namespace, before it is told of anything that it could hold up.
+    fn send_away(&self, setting: &mut Setting) -> Result<()> {
+        let known: Vec<_> = setting.nowhere.iter().map(AsFd::as_fd).collect();
+        wire::send(self.socket.as_fd(), &Order::Leave, &known)?;
+        match wire::receive(self.socket.as_fd())? {
+            Some((Report::Left, descriptors)) => {
+                setting.nowhere = setting.nowhere.take().or(descriptors.into_iter().next());
+                Ok(())
+            }
+            Some((Report::Failed(problem), _)) => Err(problem),
+            _ => Err(Problem::internal("the worker has ended before it began")),
+        }
     }
 
     fn brief(
@@ -87,6 +116,7 @@ impl Worker {
             witness,
             channels: connection.channels().len(),
             rescue: rescue.len(),
+            patience: setting.patience.as_secs(),
         };
         wire::send(self.socket.as_fd(), &order, &descriptors)?;
         setting
@@ -120,23 +150,40 @@ impl Worker {
         self.heard.elapsed()
     }
 
-    /// Tells it to close the volume and end.
+    /// Tells it to close the volume and end. One that has ended is found out by [`Self::hear`].
     ///
     /// # Errors
-    /// Where it does not listen.
+    /// As sendmsg(2).
     pub(crate) fn close(&self) -> Result<()> {
-        wire::send(self.socket.as_fd(), &Order::Close, &[])
+        wire::send(self.socket.as_fd(), &Order::Close, &[])?;
+        Ok(())
     }
 
     /// Ends it at once and waits; answers how it ended, and what it leaves to a successor.
-    pub(crate) fn end(mut self) -> (String, Option<OwnedFd>) {
-        // One that has ended already is not killed: the child has not been waited for, so its number is its own.
-        let killed = self.child.kill();
-        let how = match killed.and_then(|()| self.child.wait()) {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
+    ///
+    /// # Errors
+    /// Where it does not end within `patience`: it is in a system call that nothing interrupts, and may write still.
+    pub(crate) fn end(mut self, patience: Duration) -> Result<(String, Option<OwnedFd>)> {
+        let doing = doing("ending the worker");
+        let Some(status) = self.kill(patience).map_err(doing)? else {
+            return Err(
+                Problem::unavailable("the worker cannot be ended, for its store does not answer")
+                    .remedy("see to the filesystem that the store lies on"),
+            );
         };
-        (how, self.arena.take())
+        Ok((status.to_string(), self.arena.take()))
+    }
+
+    fn kill(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
+        // One that has ended already is not killed: the child has not been waited for, so its number is its own.
+        self.child.kill()?;
+        let process = rustix::process::pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())?;
+        let mut end = [PollFd::new(&process, PollFlags::IN)];
+        let limit = Timespec::try_from(patience).map_err(|_| io::ErrorKind::InvalidInput)?;
+        match rustix::event::poll(&mut end, Some(&limit))? {
+            0 => Ok(None),
+            _ => self.child.wait().map(Some),
+        }
     }
 
     /// Waits until it has ended by itself.

@@ -9,8 +9,11 @@ pub mod aligned;
 pub mod file;
 pub mod fuse;
 pub mod loop_device;
+#[cfg(feature = "mapped")]
+pub mod mapped;
 pub mod memory;
 pub mod mount;
+pub mod nowhere;
 pub mod packet;
 pub mod peer;
 pub mod process;

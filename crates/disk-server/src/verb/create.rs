@@ -4,13 +4,14 @@ use crate::{
     arguments::Create,
     exporter::{Exporter, FuseLoop},
     filesystem, key_file,
+    notice::notice,
     opened::Opened,
     problem::{doing, of_export, of_fault},
     sealed::Sealed,
 };
 use cofferdam_disk::{BLOCK, Directory, Geometry, Volume, volume::Options};
 use cofferdam_model::{Problem, Result};
-use std::{process::ExitCode, sync::Arc};
+use std::{io, process::ExitCode, sync::Arc};
 
 /// Does it.
 ///
@@ -27,10 +28,8 @@ pub(crate) fn run(create: &Create, json: bool) -> Result<ExitCode> {
         true => key_file::make(&create.key.key_file)?,
         false => key_file::read(&create.key.key_file)?,
     };
-    let store = Directory::create(&create.store, create.access.access.into()).map_err(|error| {
-        doing(format_args!("making the store {shown}"))(error)
-            .remedy("name a directory that is not there yet, or that is empty")
-    })?;
+    let store = Directory::create(&create.store, create.access.access.into())
+        .map_err(|error| no_store(create, error))?;
     let geometry = Geometry::for_size(bytes / BLOCK as u64, store.alignment())
         .ok_or_else(|| Problem::invalid("the disk would be too large").remedy("choose at most 4P"))?;
     let volume = Volume::create(store, key, geometry, &Options::default()).map_err(of_fault)?;
@@ -46,6 +45,21 @@ pub(crate) fn run(create: &Create, json: bool) -> Result<ExitCode> {
         println!("{shown}: a sealed disk of {}", create.size);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The store cannot be made. A key that this call made is of no use then, and would be in the way of the next one.
+fn no_store(create: &Create, error: io::Error) -> Problem {
+    if create.new_key
+        && let Err(error) = std::fs::remove_file(&create.key.key_file)
+    {
+        let shown = create.key.key_file.display();
+        notice(format_args!("the new key file {shown} is left: {error}"));
+    }
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => "make the directory above it first",
+        _ => "name a directory that is not there yet, or that is empty",
+    };
+    doing(format_args!("making the store {}", create.store.display()))(error).remedy(remedy)
 }
 
 /// INVARIANT: only here is anything formatted, and only the disk that this call made.

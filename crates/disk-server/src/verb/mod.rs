@@ -6,8 +6,6 @@ mod info;
 mod serve;
 mod work;
 
-pub(crate) use work::PATIENCE;
-
 use crate::arguments::{Line, Verb};
 use cofferdam_model::Result;
 use std::process::ExitCode;

@@ -5,16 +5,18 @@
 use crate::{
     arguments::{Access, Serve},
     exporter::Connection,
-    filesystem, key_file,
+    filesystem, key_file, memory_group,
     minder::Minder,
+    notice::notice,
     opened,
     problem::{doing, of_export},
     signals::{Came, Signals},
     witness_file::WitnessFile,
     worker::Setting,
 };
-use cofferdam_linux::{loop_device::LoopDevice, memory};
+use cofferdam_linux::{loop_device::LoopDevice, memory, process};
 use cofferdam_model::{Problem, Result};
+use rustix::event::Timespec;
 use std::{io::Write, path::Path, process::ExitCode, sync::Arc, thread, time::Duration};
 
 /// How many threads serve: measured, see `docs/decisions`.
@@ -24,17 +26,26 @@ const THREADS: usize = 4;
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
 
+/// How long it is waited before a device that is in use is looked at again.
+const LOOK_AGAIN: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
 /// Does it.
 ///
 /// # Errors
 /// What keeps the disk from being opened, shown, mounted, or closed.
 pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     memory::undumpable().map_err(doing("keeping this process's memory out of dumps"))?;
+    process::keep_descriptors().map_err(doing("keeping descriptors from other programs"))?;
     let mut signals = Signals::catch()?;
     let setting = Setting {
+        nowhere: None,
         key: key_file::read(&serve.key.key_file)?,
         claim: opened::claim(&serve.store)?,
         direct: serve.access.access == Access::Direct,
+        patience: Duration::from_secs(serve.patience),
     };
     let witness = serve
         .witness
@@ -42,15 +53,20 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
         .as_deref()
         .map(WitnessFile::at)
         .transpose()?;
+    if let Some(words) = memory_group::leave() {
+        notice(words);
+    }
     let connection = Arc::new(Connection::new(THREADS).map_err(of_export)?);
     let minder = Minder::start(setting, Arc::clone(&connection), witness)?;
     let mount = serve.mount.as_deref();
     match show(&connection, mount, json) {
         Ok(device) => {
-            until_enough(&mut signals, &minder, mount)?;
-            detach(device)?;
+            if until_enough(&mut signals, &minder, mount)? == Came::End {
+                return Err(no_longer_served(minder));
+            }
+            let detached = detach_when_free(device, &mut signals, &minder);
             minder.close()?;
-            Ok(ExitCode::SUCCESS)
+            detached.map(|()| ExitCode::SUCCESS)
         }
         Err(problem) => {
             minder.close()?;
@@ -76,24 +92,65 @@ fn show(connection: &Connection, mount: Option<&Path>, json: bool) -> Result<Loo
     };
     let mut out = std::io::stdout();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
-        eprintln!("cofferdam-disk: ready, but nobody reads it");
+        notice("ready, but nobody reads it");
     }
     Ok(device)
 }
 
-/// Waits for a signal, and until nothing uses the mount any more.
-fn until_enough(signals: &mut Signals, minder: &Minder, mount: Option<&Path>) -> Result<()> {
+/// Why nobody serves the disk any more, and what to do. The mount stays: a workload must not find a plain directory in
+/// its place.
+fn no_longer_served(minder: Minder) -> Problem {
+    let mut problem = match minder.close() {
+        Err(problem) => problem.context("the disk is no longer served"),
+        Ok(()) => Problem::unavailable("the disk is no longer served"),
+    };
+    let next = "unmount what is mounted on it, and serve it again; what was flushed is safe";
+    problem.remedy = Some(match problem.remedy {
+        Some(first) => format!("{first}; then {next}"),
+        None => next.to_owned(),
+    });
+    problem
+}
+
+/// Waits for a signal, and until nothing uses the mount any more; or for the end of the serving.
+fn until_enough(signals: &mut Signals, minder: &Minder, mount: Option<&Path>) -> Result<Came> {
     loop {
         if signals.wait(minder.ended())? == Came::End {
-            // The mount stays: a workload must not find a plain directory in its place.
-            return Err(Problem::unavailable("the disk is no longer served")
-                .remedy("unmount what is mounted on it, and serve it again"));
+            return Ok(Came::End);
         }
         match mount.map_or(Ok(()), filesystem::unmount) {
-            Ok(()) => return Ok(()),
-            Err(problem) => eprintln!("cofferdam-disk: {problem}"),
+            Ok(()) => return Ok(Came::Signal),
+            Err(problem) => notice(problem),
         }
     }
+}
+
+/// Detaches the device, however long somebody else uses it: a mount namespace that was made meanwhile has a copy of the
+/// mount. A second signal ends the waiting.
+fn detach_when_free(mut device: LoopDevice, signals: &mut Signals, minder: &Minder) -> Result<()> {
+    let mut told = false;
+    loop {
+        device = match device.detach() {
+            Ok(()) => return Ok(()),
+            Err((device, _)) => device,
+        };
+        if signals.wait_for(minder.ended(), Some(&LOOK_AGAIN))?.is_some() {
+            return Err(still_used(&device));
+        }
+        if !told {
+            eprintln!(
+                "cofferdam-disk: {}; waiting for that; a further signal ends it",
+                still_used(&device)
+            );
+            told = true;
+        }
+    }
+}
+
+fn still_used(device: &LoopDevice) -> Problem {
+    Problem::busy(format!("{} is still in use", device.path().display())).remedy(
+        "close whatever has it open (fuser), also mounts in other mount namespaces (grep /proc/*/mountinfo)",
+    )
 }
 
 fn detach(mut device: LoopDevice) -> Result<()> {
@@ -104,7 +161,5 @@ fn detach(mut device: LoopDevice) -> Result<()> {
         }
         thread::sleep(PAUSE);
     }
-    let shown = device.path().display().to_string();
-    Err(Problem::busy(format!("{shown} is still in use"))
-        .remedy("close whatever has it open (fuser shows it); it is detached then"))
+    Err(still_used(&device))
 }

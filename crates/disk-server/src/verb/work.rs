@@ -14,6 +14,7 @@ use cofferdam_disk::{
 };
 use cofferdam_linux::{
     fuse::Channel,
+    nowhere::Nowhere,
     sandbox::{Calls, Confinement, Strictness},
 };
 use cofferdam_model::{Problem, Result};
@@ -23,8 +24,9 @@ use std::{
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     process::ExitCode,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// How often the supervisor hears that all is well.
@@ -33,8 +35,8 @@ const RHYTHM: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// A request that takes longer than this is no longer well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Opening and closing may take so many times as long as a request.
+const LONGER: u32 = 10;
 
 /// Buffers of 1 MiB for what is acknowledged and not written.
 const BUFFERS: usize = 8;
@@ -50,22 +52,24 @@ pub(crate) fn run() -> Result<ExitCode> {
         .map_err(doing("taking the supervisor's socket"))?;
     match work(&socket) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(problem) => {
-            wire::send(socket.as_fd(), &Report::Failed(problem.clone()), &[])?;
-            Err(problem)
-        }
+        // Whoever hears of it says it; where nobody does, this process must.
+        Err(problem) => match wire::send(socket.as_fd(), &Report::Failed(problem.clone()), &[]) {
+            Ok(true) => Ok(ExitCode::FAILURE),
+            Ok(false) | Err(_) => Err(problem),
+        },
     }
 }
 
 fn work(socket: &OwnedFd) -> Result<()> {
-    let orders = wire::receive(socket.as_fd())
-        .map_err(|problem| problem.remedy("this verb is not for people; use cofferdam-disk serve"))?;
+    leave(socket)?;
+    let orders = wire::receive(socket.as_fd())?;
     let Some((
         Order::Serve {
             direct,
             witness,
             channels,
             rescue,
+            patience,
         },
         descriptors,
     )) = orders
@@ -76,7 +80,6 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let (arena_file, arena) = Arena::new(BUFFERS).map_err(doing("taking memory for the disk"))?;
     wire::send(socket.as_fd(), &Report::Arena, &[arena_file.as_fd()])?;
     let access = if direct { Access::Direct } else { Access::Buffered };
-    let store = Directory::on(lent.claim, access).map_err(doing("opening the store"))?;
     let places = lent
         .channels
         .into_iter()
@@ -84,7 +87,8 @@ fn work(socket: &OwnedFd) -> Result<()> {
         .collect::<std::io::Result<Vec<_>>>();
     let places = places.map_err(doing("taking locked memory"))?;
     reserve_keys().map_err(of_fault)?;
-    let missing = confine(&store)?;
+    let missing = confine(&lent.claim)?;
+    let store = Directory::on(lent.claim, access).map_err(doing("opening the store"))?;
     let key = VolumeKey::read(File::from(lent.key)).map_err(doing("taking the key"))?;
     let options = Options {
         witness: witness.as_deref().and_then(Witness::parse),
@@ -95,7 +99,9 @@ fn work(socket: &OwnedFd) -> Result<()> {
         arena: Some(arena),
         rescue: lent.rescue.into_iter().map(Rescue::new).collect(),
     };
-    let volume = Volume::succeed(store, key, &options, succession).map_err(of_fault)?;
+    let patience = Duration::from_secs(patience);
+    let open = || Volume::succeed(store, key, &options, succession);
+    let volume = alive_meanwhile(socket, patience * LONGER, open).map_err(of_fault)?;
     let volume = Arc::new(volume);
     let keeper = keeper(&volume, socket)?;
     let disk: Arc<dyn Disk> = Arc::new(Sealed(Arc::clone(&volume)));
@@ -104,16 +110,41 @@ fn work(socket: &OwnedFd) -> Result<()> {
     }
     let mut serving = Serving::start(places, lent.abort, &disk).map_err(doing("starting threads"))?;
     wire::send(socket.as_fd(), &Report::Ready { missing }, &[])?;
-    until_enough(socket, &volume, &serving)?;
-    serving.join().map_err(doing("serving the disk"))?;
-    keeper.stop();
-    let witness = volume.close().map_err(of_fault)?;
+    until_enough(socket, &volume, &serving, patience)?;
+    let close = || {
+        serving.join().map_err(doing("serving the disk"))?;
+        keeper.stop();
+        volume.close().map_err(of_fault)
+    };
+    let witness = alive_meanwhile(socket, patience * LONGER, close)?;
     // Where the supervisor is gone nobody remembers this; the head says it too.
     drop(wire::send(
         socket.as_fd(),
         &Report::Closed(witness.to_string()),
         &[],
     ));
+    Ok(())
+}
+
+/// Leaves the mount namespace in which the disk will be mounted, before there is anything that it could wait for.
+fn leave(socket: &OwnedFd) -> Result<()> {
+    let order = wire::receive(socket.as_fd())
+        .map_err(|problem| problem.remedy("this verb is not for people; use cofferdam-disk serve"))?;
+    let Some((Order::Leave, descriptors)) = order else {
+        return Err(Problem::invalid("no orders came; use cofferdam-disk serve"));
+    };
+    match descriptors.into_iter().next() {
+        Some(known) => {
+            Nowhere::from(known)
+                .enter()
+                .map_err(doing("entering the empty mount namespace"))?;
+            wire::send(socket.as_fd(), &Report::Left, &[])?;
+        }
+        None => {
+            let made = Nowhere::make().map_err(doing("making an empty mount namespace"))?;
+            wire::send(socket.as_fd(), &Report::Left, &[made.as_fd()])?;
+        }
+    }
     Ok(())
 }
 
@@ -150,10 +181,11 @@ impl Lent {
     }
 }
 
-/// Gives up every right that serving does not need; answers what could not be given up, or be had.
-fn confine(store: &Directory) -> Result<Vec<String>> {
+/// Gives up every right that serving does not need, before the store is looked at; answers what could not be given up, or be had.
+fn confine(claim: &Claim) -> Result<Vec<String>> {
+    let [root, _] = claim.descriptors();
     let report = Confinement {
-        beneath: &[store.root()],
+        beneath: &[root],
         calls: Calls::of_a_file_server(),
         files: Strictness::BestEffort,
     }
@@ -181,7 +213,12 @@ fn keeper(volume: &Arc<Volume<Directory>>, socket: &OwnedFd) -> Result<Keeper<Di
 }
 
 /// Waits for the order to close, or for the connection's end; says every second that all is well, while it is.
-fn until_enough(socket: &OwnedFd, volume: &Volume<Directory>, serving: &Serving) -> Result<()> {
+fn until_enough(
+    socket: &OwnedFd,
+    volume: &Volume<Directory>,
+    serving: &Serving,
+    patience: Duration,
+) -> Result<()> {
     let mut heard = Some(socket.as_fd());
     loop {
         let waited = wait(heard, serving.ended())?;
@@ -193,7 +230,7 @@ fn until_enough(socket: &OwnedFd, volume: &Volume<Directory>, serving: &Serving)
         {
             match wire::receive::<Order>(from)? {
                 Some((Order::Close, _)) => return Ok(()),
-                Some((Order::Serve { .. }, _)) => {}
+                Some((Order::Leave | Order::Serve { .. }, _)) => {}
                 None => heard = None,
             }
         }
@@ -203,10 +240,28 @@ fn until_enough(socket: &OwnedFd, volume: &Volume<Directory>, serving: &Serving)
         for fault in volume.take_damage() {
             drop(wire::send(to, &Report::Fault(fault.to_string()), &[]));
         }
-        if serving.longest() < PATIENCE {
+        if serving.longest() < patience {
             drop(wire::send(to, &Report::Alive, &[]));
         }
     }
+}
+
+/// Does what takes its time, and says every second that all is well: at most for as long as `limit`.
+fn alive_meanwhile<T>(socket: &OwnedFd, limit: Duration, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (done, is_done) = mpsc::channel::<()>();
+        let begun = Instant::now();
+        scope.spawn(move || {
+            while is_done.recv_timeout(Duration::from_secs(1)) == Err(mpsc::RecvTimeoutError::Timeout)
+                && begun.elapsed() < limit
+            {
+                drop(wire::send(socket.as_fd(), &Report::Alive, &[]));
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 struct Waited {

@@ -327,6 +327,7 @@ mod tests {
             segments: Segments::new(geometry, [1; 16], Suite::Aes256Gcm, Arc::clone(&key)),
             last: NOTHING,
             next_sequence: 1,
+            unproven: Vec::new(),
         };
         Log::resume(key, found, Memory { buffers, pages: 100 }, None)
     }

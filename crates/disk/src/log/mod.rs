@@ -41,7 +41,7 @@ use crate::{
         head::{Head, Mark},
         page::Page,
     },
-    geometry::{BLOCK, Geometry, Lsn, MAX_CELLS, Place, Slot, TAG},
+    geometry::{BLOCK, Geometry, Lsn, MAX_CELLS, Place, SegmentName, Slot, TAG},
 };
 use buffer::{Arena, Pool};
 use checkpoint::Checkpointing;
@@ -125,6 +125,9 @@ pub(crate) struct Found {
     /// The last record.
     pub(crate) last: Mark,
     pub(crate) next_sequence: u64,
+    /// Segments with records that no flush is known of. They were read, perhaps out of a cache: whoever builds upon
+    /// them syncs them first.
+    pub(crate) unproven: Vec<SegmentName>,
 }
 
 impl Log {

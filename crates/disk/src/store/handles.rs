@@ -58,8 +58,11 @@ impl Handle {
             let size = u32::try_from(self.file.metadata()?.len()).unwrap_or(u32::MAX);
             upto = end.saturating_add(AHEAD).min(size).max(end);
             let start = offset.max(written);
-            let zeros = AlignedBuffer::new((upto - start) as usize);
-            self.file.write_all_at(&zeros, u64::from(start))?;
+            let length = (upto - start) as usize;
+            let zeros = AlignedBuffer::new(length);
+            // The memory is rounded up to pages; the file must not grow.
+            let zeros = zeros.get(..length).ok_or(io::ErrorKind::InvalidInput)?;
+            self.file.write_all_at(zeros, u64::from(start))?;
         }
         self.written.store(upto, Ordering::Release);
         Ok(())
@@ -159,7 +162,7 @@ mod tests {
         const PIECE: u32 = 4096;
         for round in 0..200 {
             let file = tempfile::tempfile().unwrap();
-            file.set_len(1 << 20).unwrap();
+            file.set_len((1 << 20) + 512).unwrap();
             let handle = Handle {
                 file,
                 written: AtomicU32::new(0),
@@ -171,6 +174,7 @@ mod tests {
                     scope.spawn(move || handle.append(piece * PIECE, &[0xaa; PIECE as usize]).unwrap());
                 }
             });
+            assert_eq!(handle.file.metadata().unwrap().len(), (1 << 20) + 512);
             let mut bytes = vec![0; 4 * PIECE as usize];
             handle.file.read_exact_at(&mut bytes, 0).unwrap();
             assert!(bytes.iter().all(|byte| *byte == 0xaa), "round {round}");

@@ -130,6 +130,7 @@ impl<S: Store> Volume<S> {
             segments: Segments::new(geometry, volume, head.suite, Arc::clone(&key)),
             last: nothing,
             next_sequence: 1,
+            unproven: Vec::new(),
         };
         Self::begin(store, key, found, options, None)
     }
@@ -175,6 +176,10 @@ impl<S: Store> Volume<S> {
             memory: options.memory,
         }
         .run()?;
+        // A flush finds nothing of a former life to bring to stable storage: it must be there before.
+        for name in &found.unproven {
+            store.sync(*name).map_err(Fault::store("sync"))?;
+        }
         discard_leftovers(&store, &found)?;
         Self::begin(store, key, found, options, succession.arena)
     }

@@ -338,7 +338,20 @@ impl<S: Store> Recovery<'_, S> {
                 tag: link.tag,
             }),
             next_sequence: sequence,
+            unproven: self.unproven(chain),
         })
+    }
+
+    fn unproven(&self, chain: &Chain) -> Vec<SegmentName> {
+        let later = |index| {
+            let mut links = chain.links.iter().rev();
+            links.any(|link: &Link| link.segment == index && link.header.lsn > chain.proven)
+        };
+        let stretches = chain.stretches.iter().enumerate();
+        stretches
+            .filter(|(index, _)| later(*index))
+            .map(|(_, stretch)| stretch.header.name)
+            .collect()
     }
 
     fn is_in(&self, chain: &Chain, link: &Link, name: SegmentName) -> bool {

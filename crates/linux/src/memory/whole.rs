@@ -7,10 +7,10 @@ use std::io;
 /// Locks all of the process's memory into RAM, what it has and what it will have (mlockall(2)). For a process that is
 /// about to give up its capabilities.
 ///
-/// Only without a limit. What is locked counts, and what is over `RLIMIT_MEMLOCK` once CAP_IPC_LOCK is gone makes
-/// every later allocation fail, and every later [`Locked`](super::Locked). So the limit is lifted first (that needs
-/// CAP_SYS_RESOURCE); where it cannot be, it is only raised as far as it goes, nothing is locked here, and the room
-/// is left to the secrets.
+/// Only without a limit. What is locked counts, and once CAP_IPC_LOCK is gone nothing can be locked that would be over
+/// `RLIMIT_MEMLOCK`, nor anything be allocated where future memory is to be locked. So the limit is lifted, which needs
+/// CAP_SYS_RESOURCE. Where it cannot be, it is raised as far as it goes and nothing is locked here: what must be, buffers
+/// and the room for keys ([`Locked::reserve`](super::Locked::reserve)), is to be locked before.
 ///
 /// # Errors
 /// `PermissionDenied` where there is a limit that cannot be lifted; as mlockall(2).
@@ -23,7 +23,7 @@ pub fn lock_all() -> io::Result<()> {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
-                "RLIMIT_MEMLOCK is {most} bytes, which are kept for keys; lift it (LimitMEMLOCK=infinity in the \
+                "only buffers and keys, for RLIMIT_MEMLOCK is {most} bytes; lift it (LimitMEMLOCK=infinity in the \
                  unit) or give CAP_SYS_RESOURCE"
             ),
         ));

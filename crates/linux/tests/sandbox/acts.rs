@@ -1,9 +1,11 @@
 //! What the children do.
 
+use cofferdam_linux::aligned::AlignedBuffer;
 use cofferdam_linux::memory::Locked;
 use cofferdam_linux::sandbox::{Calls, Confinement, Measure, Report, Strictness};
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use rustix::process::Resource;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -262,10 +264,14 @@ fn status(path: &Path) {
     eprintln!("{report}");
 }
 
-/// Whatever could be locked: secrets can be made afterwards, many of them, and large memory can be had.
+/// Whatever could be locked, and however much is: secrets that there was room taken for can be made afterwards, and large
+/// memory can be had.
 fn memory(path: &Path) {
     let store = directory(path);
     let mut status = File::open("/proc/self/status").unwrap();
+    Locked::<[u8; 600]>::reserve(1000).unwrap();
+    let limit = rustix::process::getrlimit(Resource::Memlock).current;
+    let buffer = AlignedBuffer::locked(limit.unwrap_or(0) as usize).unwrap();
     let report = confine(&store);
     let secrets: Vec<_> = (0..1000)
         .map(|_| Locked::<[u8; 600]>::zeroed().unwrap())
@@ -275,7 +281,7 @@ fn memory(path: &Path) {
     status.read_to_string(&mut text).unwrap();
     let locked = text.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
     let locked: usize = locked.trim().trim_end_matches(" kB").parse().unwrap();
-    assert!(locked * 1024 >= secrets.len() * 600, "{locked}");
+    assert!(locked * 1024 >= buffer.len() + secrets.len() * 600, "{locked}");
     let everything = locked * 1024 > large.len();
     assert_eq!(
         everything,

@@ -1,16 +1,13 @@
 //! fio(1): one large file read and written in several ways.
 
-use super::plan::MIB;
+use super::plan::{LIMIT, MIB};
 use e2e::{
     Failure, Outcome,
     command::finish_within,
     failure::{During, ensure},
 };
 use serde_json::Value;
-use std::{path::Path, process::Command, time::Duration};
-
-/// How long one job may take.
-const LIMIT: Duration = Duration::from_secs(1200);
+use std::{path::Path, process::Command};
 
 /// One run of it.
 #[derive(Debug, Clone, Default)]
@@ -119,7 +116,9 @@ impl Job {
             .args(&self.more);
         // fio may lay out or keep state where it is started.
         command.current_dir("/run");
-        let ran = finish_within(&command, LIMIT)?.ok()?;
+        let ran = finish_within(&command, LIMIT)?;
+        // What failed is on standard error; the other side is a page of numbers.
+        ensure(ran.is_ok(), || format!("{}\n{}", ran.line, ran.err.trim_end()))?;
         let side = if self.pattern.ends_with("read") {
             "read"
         } else {

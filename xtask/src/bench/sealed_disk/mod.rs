@@ -36,7 +36,7 @@ pub(crate) use loop_device::detach_leftovers;
 use acts::{Act, Stage};
 use clap::Args;
 use contestants::{Contestant, Kind, Workshop};
-use e2e::{Outcome, failure::During, fuse, host::mount, namespaces::Place, progress::step};
+use e2e::{Failure, Outcome, failure::During, fuse, host::mount, namespaces::Place, progress::step};
 use ext4::Ext4;
 use figures::Figures;
 use plan::Plan;
@@ -111,7 +111,20 @@ pub(crate) fn run(place: &Place, options: &Options) -> Outcome {
     if let Some(file) = &options.json {
         fs::write(file, figures.json(&plan)?).during(file.display())?;
     }
-    measured
+    measured.map_err(|failure| with_logs(&failure, &workshop))
+}
+
+/// A failure and what the servers had to say, whose logs go with the scratch directory.
+fn with_logs(failure: &Failure, workshop: &Workshop) -> Failure {
+    let mut text = failure.to_string();
+    let homes = fs::read_dir(&workshop.place).into_iter().flatten().flatten();
+    for home in homes {
+        let tail = server::tail_of(&home.path().join("log"));
+        if !tail.is_empty() {
+            text += &format!("\n  the log of {}:\n{tail}", home.file_name().display());
+        }
+    }
+    Failure::new(text)
 }
 
 /// A fresh `/run`, so that mount(8) keeps its notes there, with the scratch directory in it.

@@ -1,10 +1,10 @@
 //! PostgreSQL on a contestant: a real cluster on its mount, reached through a socket elsewhere.
 
-use super::server::Server;
+use super::{plan::LIMIT, server::Server};
 use e2e::{
     Outcome,
     binaries::find_postgres,
-    command::{Ran, finish, run},
+    command::{Ran, finish, finish_within, run},
     failure::During,
 };
 use rustix::process::Signal;
@@ -41,7 +41,7 @@ impl Cluster {
         initdb
             .args(["--auth=trust", "--encoding=UTF8", "--no-locale", "--pgdata"])
             .arg(&data);
-        finish(&initdb)?.ok()?;
+        finish_within(&initdb, LIMIT)?.ok()?;
         let mut postgres = as_user("postgres")?;
         postgres.args(["-c", "listen_addresses="]).arg("-k").arg(sockets);
         postgres.arg("-D").arg(&data);
@@ -59,10 +59,10 @@ impl Cluster {
     pub(crate) fn transactions(&self, scale: u32, seconds: u32) -> Outcome<f64> {
         let mut fill = self.client("pgbench")?;
         fill.args(["--initialize", "--quiet", "--scale", &scale.to_string(), USER]);
-        finish(&fill)?.ok()?;
+        finish_within(&fill, LIMIT)?.ok()?;
         let mut checkpoint = self.client("psql")?;
         checkpoint.args(["--command=CHECKPOINT", USER]);
-        finish(&checkpoint)?.ok()?;
+        finish_within(&checkpoint, LIMIT)?.ok()?;
         let mut work = self.client("pgbench")?;
         work.args([
             "--client",
@@ -73,7 +73,7 @@ impl Cluster {
             &seconds.to_string(),
             USER,
         ]);
-        let ran: Ran = finish(&work)?.ok()?;
+        let ran: Ran = finish_within(&work, LIMIT)?.ok()?;
         tps(&ran.out).during(format!("{}: {:?}", ran.line, ran.out))
     }
 

@@ -1,7 +1,10 @@
 //! How much is measured: the full run, or a small one that shows whether everything works.
 
 use serde::Serialize;
-use std::fmt;
+use std::{fmt, time::Duration};
+
+/// How long any one program may take: slow rivals on a busy machine need minutes.
+pub(crate) const LIMIT: Duration = Duration::from_secs(1800);
 
 /// One gibibyte.
 pub(crate) const GIB: u64 = 1 << 30;

@@ -17,7 +17,7 @@ use std::{
 };
 
 /// How long it may take to become ready, or to end.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// How often a condition is looked at: short beside anything that is timed with it.
 const PACE: Duration = Duration::from_micros(500);
@@ -115,11 +115,16 @@ impl Server {
     }
 
     fn complaint(&self, text: &str) -> Failure {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default();
-        Failure::new(format!("{}: {text}\n{}", self.line, tail.join("\n")))
+        Failure::new(format!("{}: {text}\n{}", self.line, tail_of(&self.log)))
     }
+}
+
+/// The last lines of a log; nothing where there is none.
+pub(crate) fn tail_of(log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    let tail = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default();
+    tail.join("\n")
 }
 
 /// Memory of a server, in MiB.

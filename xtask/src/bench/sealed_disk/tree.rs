@@ -1,9 +1,9 @@
 //! Many small files: one archive, the same for everybody and in every run, and what is done with it.
 
-use super::{mounts, noise::Noise};
+use super::{mounts, noise::Noise, plan::LIMIT};
 use e2e::{
     Outcome,
-    command::{finish, run},
+    command::finish_within,
     failure::{During, ensure},
 };
 use std::{
@@ -62,7 +62,7 @@ impl Tree {
         .arg("-C")
         .arg(directory)
         .arg("tree");
-        finish(&tar)?.ok()?;
+        finish_within(&tar, LIMIT)?.ok()?;
         fs::remove_dir_all(source)?;
         Ok(Tree {
             archive,
@@ -82,7 +82,7 @@ impl Tree {
         let mut tar = Command::new("tar");
         tar.arg("-xf").arg(&self.archive).arg("-C").arg(place);
         let begun = Instant::now();
-        finish(&tar)?.ok()?;
+        finish_within(&tar, LIMIT)?.ok()?;
         mounts::sync(place)?;
         Ok(begun.elapsed().as_secs_f64())
     }
@@ -93,7 +93,7 @@ impl Tree {
         find.arg(place.join("tree"))
             .args(["-type", "f", "-printf", "%s %T@\\n"]);
         let begun = Instant::now();
-        let ran = finish(&find)?.ok()?;
+        let ran = finish_within(&find, LIMIT)?.ok()?;
         let seconds = begun.elapsed().as_secs_f64();
         let found = ran.out.lines().count();
         ensure(u32::try_from(found) == Ok(self.files), || {
@@ -127,8 +127,10 @@ impl Tree {
 
     /// Removes what is unpacked and syncs, in seconds.
     pub(crate) fn remove(place: &Path) -> Outcome<f64> {
+        let mut rm = Command::new("rm");
+        rm.arg("-rf").arg(place.join("tree"));
         let begun = Instant::now();
-        run("rm", &[Path::new("-rf"), &place.join("tree")])?.ok()?;
+        finish_within(&rm, LIMIT)?.ok()?;
         mounts::sync(place)?;
         Ok(begun.elapsed().as_secs_f64())
     }

@@ -1,5 +1,9 @@
 //! A volume on a real directory: what was written is read, also after closing, after a crash, and while cleaning.
-
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails ends"
+)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -7,12 +11,18 @@
 )]
 
 use cofferdam_disk::{
-    Access, BLOCK, Directory, Fault, Geometry, Volume,
+    Access, BLOCK, Directory, Fault, Geometry, Store, Volume,
+    geometry::SegmentName,
     volume::{Options, check::check, memory_for},
 };
 use cofferdam_linux::aligned::AlignedBuffer;
 use cofferdam_vault::VolumeKey;
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    io,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 fn key() -> VolumeKey {
     VolumeKey::take(&mut [7; 32]).unwrap()
@@ -176,4 +186,98 @@ fn a_successor_finds_what_was_acknowledged_and_not_written() {
     // Without what was left, the last writes of a life are gone: the test can fail.
     live(None, &write(3));
     live(None, &|volume| assert!(read(volume, 299, 1) == pattern(299, 2)));
+}
+
+#[test]
+fn upkeep_comes_to_an_end_after_many_short_lives() {
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = scratch.path().join("v");
+    let store = Directory::create(&path, Access::Direct).unwrap();
+    Volume::create(store, key(), geometry(64 << 10), &Options::default())
+        .unwrap()
+        .close()
+        .unwrap();
+    for life in 0..12 {
+        let volume = open(&path);
+        // One block of each page of the map, in turns: what is alive of old segments are pages.
+        for block in (0..64 << 10).step_by(700).skip(life).step_by(7) {
+            volume
+                .write(block * BLOCK as u64, &pattern(block, life as u64))
+                .unwrap();
+        }
+        volume.flush().unwrap();
+        let busy = (0..200).all(|_| volume.tend().unwrap());
+        assert!(!busy, "life {life}: upkeep goes on and on");
+        if life % 2 == 0 {
+            volume.close().unwrap();
+        }
+    }
+}
+
+/// A directory that knows which segments were written to and not synced since.
+#[derive(Debug)]
+struct Noting {
+    directory: Directory,
+    unsynced: Arc<Mutex<BTreeSet<SegmentName>>>,
+}
+
+impl Store for Noting {
+    fn make(&self, name: SegmentName, bytes: u32, header: &[u8]) -> io::Result<()> {
+        self.directory.make(name, bytes, header)
+    }
+    fn append(&self, name: SegmentName, offset: u32, bytes: &[u8]) -> io::Result<()> {
+        self.unsynced.lock().unwrap().insert(name);
+        self.directory.append(name, offset, bytes)
+    }
+    fn sync(&self, name: SegmentName) -> io::Result<()> {
+        self.directory.sync(name)?;
+        self.unsynced.lock().unwrap().remove(&name);
+        Ok(())
+    }
+    fn read(&self, name: SegmentName, offset: u32, length: usize, memory: &mut [u8]) -> io::Result<usize> {
+        self.directory.read(name, offset, length, memory)
+    }
+    fn delete(&self, name: SegmentName) -> io::Result<()> {
+        self.directory.delete(name)
+    }
+    fn list(&self) -> io::Result<Vec<SegmentName>> {
+        self.directory.list()
+    }
+    fn head(&self) -> io::Result<Option<Vec<u8>>> {
+        self.directory.head()
+    }
+    fn replace_head(&self, expected: Option<&[u8]>, new: &[u8]) -> io::Result<bool> {
+        self.directory.replace_head(expected, new)
+    }
+    fn head_is_ours(&self) -> io::Result<bool> {
+        self.directory.head_is_ours()
+    }
+}
+
+#[test]
+fn what_is_found_after_a_kill_is_on_stable_storage_before_anything_builds_upon_it() {
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = scratch.path().join("v");
+    let store = Directory::create(&path, Access::Direct).unwrap();
+    Volume::create(store, key(), geometry(4096), &Options::default())
+        .unwrap()
+        .close()
+        .unwrap();
+    let unsynced = Arc::default();
+    let open = || {
+        let directory = Directory::open(&path, Access::Direct).unwrap();
+        let unsynced = Arc::clone(&unsynced);
+        Volume::open(Noting { directory, unsynced }, key(), &Options::default()).unwrap()
+    };
+    let volume = open();
+    for block in 0..600 {
+        volume.write(block * BLOCK as u64, &pattern(block, 1)).unwrap();
+    }
+    drop(volume); // killed: what was written stays in the caches
+    assert!(!unsynced.lock().unwrap().is_empty(), "nothing to be lost");
+    let volume = open();
+    volume.flush().unwrap();
+    assert!(unsynced.lock().unwrap().is_empty(), "{unsynced:?}");
+    let mut memory = AlignedBuffer::new(memory_for(BLOCK));
+    assert_eq!(volume.read(0, BLOCK, &mut memory).unwrap(), pattern(0, 1));
 }

@@ -1,0 +1,4 @@
+//! A volume on a real directory.
+
+#[cfg(test)]
+mod lives;
