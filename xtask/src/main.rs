@@ -6,6 +6,8 @@
 //! | `check` | formatting, lints, licences |
 //! | `demo` | shows on a private Docker what Cofferdam is for |
 //! | `bench` | measures beside a rival and holds the result against the promised number |
+//! | `lives` | leads simulated lives of the sealed disk, with crashes and damage |
+//! | `fuzz` | fuzzes the parsers of what lies on a sealed disk's store |
 //! | `soak` | crashes a sealed disk under load again and again |
 //! | `install` | puts the release build where a host expects it |
 //!
@@ -17,6 +19,7 @@ mod check;
 mod demo;
 mod deny;
 mod install;
+mod judge;
 mod outside;
 #[cfg(feature = "pages")]
 mod pages;

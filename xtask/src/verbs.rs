@@ -1,6 +1,6 @@
 //! The command line, and which room each verb is in.
 
-use crate::{bench, check, demo, install, outside, soak, test};
+use crate::{bench, check, demo, install, judge, outside, soak, test};
 use clap::{Parser, Subcommand};
 use e2e::{Outcome, namespaces::Place, suite};
 use std::path::PathBuf;
@@ -47,6 +47,23 @@ enum Verb {
         #[command(subcommand)]
         which: bench::Bench,
     },
+    /// Lead simulated lives of the sealed disk; print the seeds of those that go wrong.
+    Lives {
+        /// How many.
+        #[arg(long, default_value_t = 10_000)]
+        count: u64,
+        /// The first one's seed; the others' follow it.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Fuzz the parsers of what lies on a sealed disk's store.
+    Fuzz {
+        /// Which; all in turn, if none is named.
+        target: Option<String>,
+        /// Seconds for each.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Crash a sealed disk under load again and again, and compare what was promised.
     Soak(soak::Options),
     /// Build for release and install on this host.
@@ -89,6 +106,8 @@ fn run_outside(verb: Verb) -> Outcome<u8> {
             which: bench::Bench::SealedDisk(options),
         } => outside::sealed_disk(&options),
         Verb::Bench { which } => outside::bench(&which),
+        Verb::Lives { count, seed } => judge::lives(count, seed).map(|()| 0),
+        Verb::Fuzz { target, seconds } => judge::fuzz(target.as_deref(), seconds).map(|()| 0),
         Verb::Soak(options) => soak::run(options),
         Verb::Install { destdir, docker } => install::run(&destdir, docker).map(|()| 0),
         Verb::Suite { filter } => outside::suite(&filter),

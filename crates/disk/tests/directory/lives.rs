@@ -4,11 +4,6 @@
     clippy::indexing_slicing,
     reason = "a test that fails ends"
 )]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on must stop"
-)]
 
 use cofferdam_disk::{
     Access, BLOCK, Directory, Fault, Geometry, Store, Volume,

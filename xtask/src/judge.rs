@@ -1,0 +1,105 @@
+//! The judges of the sealed disk, for as long as one likes: simulated lives, and fuzzing.
+//!
+//! Fuzzing needs no nightly compiler: libFuzzer's instrumentation is asked of the stable one by its own options, as
+//! cargo-fuzz does with `--sanitizer none`. A sanitizer would look for faults of memory, which code without `unsafe` has
+//! not.
+
+use crate::build::{cargo, repository, target};
+use e2e::{Failure, Outcome, failure::During, progress::step};
+use std::{path::Path, process::Command};
+
+/// What makes the compiler count which branches were taken.
+const INSTRUMENTED: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
+    -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+/// Build scripts must not be instrumented: with a target named, they are not.
+fn triple() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
+
+/// Leads `count` simulated lives, those of the seeds from `seed` on.
+///
+/// # Errors
+/// Where one goes wrong; its seed has been printed.
+pub(crate) fn lives(count: u64, seed: u64) -> Outcome {
+    let (count, seed) = (count.to_string(), seed.to_string());
+    cargo(&[
+        "run",
+        "--quiet",
+        "--package",
+        "cofferdam-disk-sim",
+        "--bin",
+        "cofferdam-disk-lives",
+        "--",
+        &count,
+        &seed,
+    ])
+}
+
+/// Fuzzes one target, or each in turn.
+///
+/// # Errors
+/// Where one is surprised: the bytes that did it are named.
+pub(crate) fn fuzz(only: Option<&str>, seconds: u64) -> Outcome {
+    let work = target()?.join("fuzz");
+    let corpus = work.join("corpus");
+    std::fs::create_dir_all(&corpus)?;
+    step("building the fuzz targets", || build(&work))?;
+    let seeds = corpus.display().to_string();
+    cargo(&[
+        "run",
+        "--quiet",
+        "--package",
+        "cofferdam-disk-sim",
+        "--bin",
+        "cofferdam-disk-seeds",
+        "--",
+        &seeds,
+    ])?;
+    let kept = repository().join("fuzz/corpus");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&kept)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    names.retain(|name| only.is_none_or(|only| only == name));
+    if names.is_empty() {
+        return Err(Failure::new("there is no such target; see fuzz/fuzz_targets"));
+    }
+    for name in names {
+        step(&name, || one(&work, &name, &kept, seconds))?;
+    }
+    Ok(())
+}
+
+fn build(work: &Path) -> Outcome {
+    let status = Command::new("cargo")
+        .args(["build", "--quiet", "--release", "--target", &triple()])
+        .current_dir(repository().join("fuzz"))
+        .env("CARGO_TARGET_DIR", work)
+        .env("RUSTFLAGS", INSTRUMENTED)
+        .status()
+        .during("cargo build")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::new("the fuzz targets do not build"))
+}
+
+fn one(work: &Path, name: &str, kept: &Path, seconds: u64) -> Outcome {
+    let status = Command::new(work.join(triple()).join("release").join(name))
+        .arg(work.join("corpus").join(name))
+        .arg(kept.join(name))
+        .arg(format!("-max_total_time={seconds}"))
+        .arg("-max_len=5000")
+        .arg("-verbosity=0")
+        .arg(format!("-artifact_prefix={}/{name}-", work.display()))
+        .status()
+        .during(name)?;
+    if status.success() {
+        return Ok(());
+    }
+    let message = format!("{name} was surprised; the bytes are in {}", work.display());
+    Err(Failure::new(message))
+}
