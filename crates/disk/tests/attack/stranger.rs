@@ -138,7 +138,7 @@ fn a_stranger_refuses_what_the_engine_refuses() {
         }
         refused += usize::from(engine.is_err());
     }
-    assert!(refused > 15, "{refused}");
+    assert!(refused > 10, "{refused}");
     // An older store is one to whoever remembers.
     let (older, ..) = golden::all()
         .into_iter()
