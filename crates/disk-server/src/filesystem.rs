@@ -4,7 +4,7 @@ use crate::problem::doing;
 use cofferdam_model::{Problem, Result};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
-use std::{path::Path, process::Command, thread, time::Duration};
+use std::{os::fd::OwnedFd, path::Path, process::Command, thread, time::Duration};
 
 /// How often, and how long in between, unmounting is tried while somebody still uses the mount.
 const ATTEMPTS: u32 = 20;
@@ -32,24 +32,53 @@ pub(crate) fn make(device: &Path) -> Result<()> {
     Err(Problem::unavailable(format!("mkfs.ext4 failed: {}", said.trim())))
 }
 
-/// Mounts it. Blocks that files no longer need are given back at once.
-///
-/// # Errors
-/// As mount(2).
-pub(crate) fn mount(device: &Path, at: &Path) -> Result<()> {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount(device, at, "ext4", flags, Some(c"discard")).map_err(|error| {
-        doing(format_args!("mounting the disk at {}", at.display()))(error.into())
-            .remedy("the disk must hold an ext4, and the directory must be there")
-    })
+/// An ext4 that is mounted.
+#[derive(Debug)]
+pub(crate) struct Mounted<'a> {
+    at: &'a Path,
+    /// Its root directory, open. A mount namespace that ends with this process (in a container, in a unit with private
+    /// mounts) is taken apart before the process's descriptors are closed, the connection's among them, and unmounting
+    /// would wait for those for ever. With this the mount goes with the descriptors.
+    root: Option<OwnedFd>,
 }
 
-/// Unmounts it, waiting a little for whoever still uses it.
-///
-/// # Errors
-/// `busy` where somebody still does; as umount(2).
-pub(crate) fn unmount(at: &Path) -> Result<()> {
-    sync(at)?;
+impl<'a> Mounted<'a> {
+    /// Mounts it. Blocks that files no longer need are given back at once.
+    ///
+    /// # Errors
+    /// As mount(2).
+    pub(crate) fn new(device: &Path, at: &'a Path) -> Result<Self> {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        rustix::mount::mount(device, at, "ext4", flags, Some(c"discard")).map_err(|error| {
+            doing(format_args!("mounting the disk at {}", at.display()))(error.into())
+                .remedy("the disk must hold an ext4, and the directory must be there")
+        })?;
+        let mut mounted = Mounted { at, root: None };
+        mounted.hold();
+        Ok(mounted)
+    }
+
+    fn hold(&mut self) {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        self.root = rustix::fs::openat(CWD, self.at, flags, Mode::empty()).ok();
+    }
+
+    /// Unmounts it, waiting a little for whoever still uses it.
+    ///
+    /// # Errors
+    /// `busy` where somebody still does; as umount(2).
+    pub(crate) fn unmount(&mut self) -> Result<()> {
+        sync(self.at)?;
+        self.root = None;
+        let unmounted = unmount(self.at);
+        if unmounted.is_err() {
+            self.hold();
+        }
+        unmounted
+    }
+}
+
+fn unmount(at: &Path) -> Result<()> {
     let mut attempt = 1;
     loop {
         match rustix::mount::unmount(at, UnmountFlags::NOFOLLOW) {

@@ -51,6 +51,8 @@ struct Watch {
     worker: Option<Worker>,
     /// What workers have left since one last opened the volume, oldest first.
     left: Vec<OwnedFd>,
+    /// A mount namespace with nothing in it, once a worker has made it.
+    nowhere: Option<OwnedFd>,
     closing: OwnedFd,
     /// Whether `closing` has hung up: the worker was told to close.
     is_closing: bool,
@@ -84,6 +86,7 @@ impl Minder {
             remembered: remembered.map(|witness| witness.to_string()),
             worker: None,
             left: Vec::new(),
+            nowhere: None,
             closing,
             is_closing: false,
             successions: VecDeque::new(),
@@ -152,7 +155,8 @@ impl Watch {
             let (spoken, closing) = self.wait()?;
             if closing && !self.is_closing {
                 self.is_closing = true;
-                if let Some(worker) = &self.worker {
+                // One that follows another is told once it serves.
+                if let Some(worker) = self.worker.as_ref().filter(|worker| worker.is_briefed()) {
                     worker.close()?;
                 }
             }
@@ -199,7 +203,8 @@ impl Watch {
 
     fn take(&mut self, report: Report) -> Result<()> {
         match report {
-            Report::Left | Report::Arena | Report::Alive | Report::Closed(_) => {}
+            Report::Left => self.brief()?,
+            Report::Arena | Report::Alive | Report::Closed(_) => {}
             Report::Ready { missing } => {
                 // Whatever was left is in the log by now.
                 self.left.clear();
@@ -244,19 +249,25 @@ impl Watch {
             return Err(Problem::unavailable(format!("the worker: {why} ({how})")));
         }
         notice(format_args!("the worker: {why} ({how}); another one takes over"));
-        self.start_worker()?;
-        if self.is_closing
-            && let Some(worker) = &self.worker
-        {
-            worker.close()?;
-        }
-        Ok(())
+        self.start_worker()
     }
 
     fn start_worker(&mut self) -> Result<()> {
+        self.worker = Some(Worker::start(self.nowhere.as_ref())?);
+        Ok(())
+    }
+
+    /// The worker is where it cannot hold up anything: it can be told what to serve.
+    fn brief(&mut self) -> Result<()> {
+        let Some(worker) = &mut self.worker else {
+            return Err(Problem::internal("there is no worker"));
+        };
+        self.nowhere = self.nowhere.take().or(worker.take_nowhere());
         let remembered = self.remembered.clone();
-        let worker = Worker::start(&mut self.setting, &self.connection, remembered, &self.left)?;
-        self.worker = Some(worker);
+        worker.brief(&self.setting, &self.connection, remembered, &self.left)?;
+        if self.is_closing {
+            worker.close()?;
+        }
         Ok(())
     }
 

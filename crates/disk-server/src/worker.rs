@@ -27,8 +27,6 @@ use std::{
 /// What every worker of a disk is started with.
 #[derive(Debug)]
 pub(crate) struct Setting {
-    /// A mount namespace with nothing in it, once a worker has made it.
-    pub(crate) nowhere: Option<OwnedFd>,
     pub(crate) claim: Claim,
     pub(crate) key: VolumeKey,
     pub(crate) direct: bool,
@@ -42,20 +40,19 @@ pub(crate) struct Worker {
     child: Child,
     socket: OwnedFd,
     arena: Option<OwnedFd>,
+    /// The empty mount namespace that it has made, where it had to.
+    nowhere: Option<OwnedFd>,
+    briefed: bool,
     heard: Instant,
 }
 
 impl Worker {
-    /// Starts one, and tells it what to serve; `rescue` is what those before have left.
+    /// Starts one, and has it leave this mount namespace for an empty one: `nowhere`, or else it makes one. Once it has
+    /// reported that, it can be told what to serve ([`Self::brief`]); before, it could hold up the unmounting.
     ///
     /// # Errors
     /// As starting a process.
-    pub(crate) fn start(
-        setting: &mut Setting,
-        connection: &Connection,
-        witness: Option<String>,
-        rescue: &[OwnedFd],
-    ) -> Result<Self> {
+    pub(crate) fn start(nowhere: Option<&OwnedFd>) -> Result<Self> {
         let (ours, theirs) = rustix::net::socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -77,29 +74,21 @@ impl Worker {
             child,
             socket: ours,
             arena: None,
+            nowhere: None,
+            briefed: false,
             heard: Instant::now(),
         };
-        worker.send_away(setting)?;
-        worker.brief(setting, connection, witness, rescue)?;
+        let known: Vec<_> = nowhere.iter().map(AsFd::as_fd).collect();
+        wire::send(worker.socket.as_fd(), &Order::Leave, &known)?;
         Ok(worker)
     }
 
-    /// Has it leave this mount namespace, before it is told of anything that it could hold up.
-    fn send_away(&self, setting: &mut Setting) -> Result<()> {
-        let known: Vec<_> = setting.nowhere.iter().map(AsFd::as_fd).collect();
-        wire::send(self.socket.as_fd(), &Order::Leave, &known)?;
-        match wire::receive(self.socket.as_fd())? {
-            Some((Report::Left, descriptors)) => {
-                setting.nowhere = setting.nowhere.take().or(descriptors.into_iter().next());
-                Ok(())
-            }
-            Some((Report::Failed(problem), _)) => Err(problem),
-            _ => Err(Problem::internal("the worker has ended before it began")),
-        }
-    }
-
-    fn brief(
-        &self,
+    /// Tells it what to serve; `rescue` is what those before have left.
+    ///
+    /// # Errors
+    /// As pipe(2) and sendmsg(2). One that has ended is found out by [`Self::hear`].
+    pub(crate) fn brief(
+        &mut self,
         setting: &Setting,
         connection: &Connection,
         witness: Option<String>,
@@ -119,6 +108,7 @@ impl Worker {
             patience: setting.patience.as_secs(),
         };
         wire::send(self.socket.as_fd(), &order, &descriptors)?;
+        self.briefed = true;
         setting
             .key
             .write(File::from(key_in))
@@ -139,10 +129,23 @@ impl Worker {
             return Ok(None);
         };
         self.heard = Instant::now();
-        if report == Report::Arena {
-            self.arena = descriptors.into_iter().next();
+        let descriptor = descriptors.into_iter().next();
+        match report {
+            Report::Arena => self.arena = descriptor,
+            Report::Left => self.nowhere = descriptor,
+            _ => {}
         }
         Ok(Some(report))
+    }
+
+    /// The empty mount namespace that it has made: for those that follow it.
+    pub(crate) fn take_nowhere(&mut self) -> Option<OwnedFd> {
+        self.nowhere.take()
+    }
+
+    /// Whether it was told what to serve.
+    pub(crate) fn is_briefed(&self) -> bool {
+        self.briefed
     }
 
     /// How long nothing was heard.

@@ -51,6 +51,7 @@ impl Place {
         let scratch = parent.join(format!("disk-{}-{number}", std::process::id()));
         fs::create_dir_all(&scratch).during(scratch.display())?;
         let (told, hears) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
         let path = scratch.clone();
         let thread = thread::Builder::new()
             .name(thread::current().name().unwrap_or("place").to_owned())
@@ -58,15 +59,18 @@ impl Place {
                 let place = Place::enter(path)?;
                 // Nobody listens any more where the time is over.
                 drop(told.send(place.clone()));
-                let result = work(&place);
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&place)));
                 drop(told);
-                result
+                // What is mounted here goes with this thread, the last one here: a server must not be that.
+                released.recv().ok();
+                result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })?;
         let Ok(place) = hears.recv() else {
             return join(thread);
         };
         let in_time = !matches!(hears.recv_timeout(limit), Err(RecvTimeoutError::Timeout));
         let ended = place.end_everything();
+        drop(release);
         let result = if in_time || thread_ends(&thread) {
             join(thread)
         } else {

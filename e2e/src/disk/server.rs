@@ -128,9 +128,17 @@ impl Server {
     /// Where it has ended before.
     pub fn kill_supervisor(&mut self) -> Outcome<u32> {
         let worker = self.worker()?;
-        self.child.kill()?;
-        self.wait()?;
+        self.end_supervisor()?;
         Ok(worker)
+    }
+
+    /// Kills the supervisor with -9, where there is no worker any more.
+    ///
+    /// # Errors
+    /// Where it does not end for long.
+    pub fn end_supervisor(&mut self) -> Outcome {
+        self.child.kill()?;
+        self.wait().map(drop)
     }
 
     /// Kills both at once with -9, as a crash would.

@@ -5,7 +5,8 @@
 use crate::{
     arguments::{Access, Serve},
     exporter::Connection,
-    filesystem, key_file, memory_group,
+    filesystem::Mounted,
+    key_file, memory_group,
     minder::Minder,
     notice::notice,
     opened,
@@ -41,7 +42,6 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     process::keep_descriptors().map_err(doing("keeping descriptors from other programs"))?;
     let mut signals = Signals::catch()?;
     let setting = Setting {
-        nowhere: None,
         key: key_file::read(&serve.key.key_file)?,
         claim: opened::claim(&serve.store)?,
         direct: serve.access.access == Access::Direct,
@@ -60,8 +60,8 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     let minder = Minder::start(setting, Arc::clone(&connection), witness)?;
     let mount = serve.mount.as_deref();
     match show(&connection, mount, json) {
-        Ok(device) => {
-            if until_enough(&mut signals, &minder, mount)? == Came::End {
+        Ok((device, mounted)) => {
+            if until_enough(&mut signals, &minder, mounted)? == Came::End {
                 return Err(no_longer_served(minder));
             }
             let detached = detach_when_free(device, &mut signals, &minder);
@@ -76,14 +76,19 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
 }
 
 /// Makes the device, mounts it, and says so in one line.
-fn show(connection: &Connection, mount: Option<&Path>, json: bool) -> Result<LoopDevice> {
+fn show<'a>(
+    connection: &Connection,
+    mount: Option<&'a Path>,
+    json: bool,
+) -> Result<(LoopDevice, Option<Mounted<'a>>)> {
     let device = connection.export().map_err(of_export)?;
-    if let Some(at) = mount
-        && let Err(problem) = filesystem::mount(device.path(), at)
-    {
-        detach(device)?;
-        return Err(problem);
-    }
+    let mounted = match mount.map(|at| Mounted::new(device.path(), at)).transpose() {
+        Ok(mounted) => mounted,
+        Err(problem) => {
+            detach(device)?;
+            return Err(problem);
+        }
+    };
     let path = device.path().display();
     let line = match (json, mount) {
         (true, _) => serde_json::json!({ "device": device.path(), "mount": mount }).to_string(),
@@ -94,7 +99,7 @@ fn show(connection: &Connection, mount: Option<&Path>, json: bool) -> Result<Loo
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         notice("ready, but nobody reads it");
     }
-    Ok(device)
+    Ok((device, mounted))
 }
 
 /// Why nobody serves the disk any more, and what to do. The mount stays: a workload must not find a plain directory in
@@ -113,12 +118,12 @@ fn no_longer_served(minder: Minder) -> Problem {
 }
 
 /// Waits for a signal, and until nothing uses the mount any more; or for the end of the serving.
-fn until_enough(signals: &mut Signals, minder: &Minder, mount: Option<&Path>) -> Result<Came> {
+fn until_enough(signals: &mut Signals, minder: &Minder, mut mounted: Option<Mounted<'_>>) -> Result<Came> {
     loop {
         if signals.wait(minder.ended())? == Came::End {
             return Ok(Came::End);
         }
-        match mount.map_or(Ok(()), filesystem::unmount) {
+        match mounted.as_mut().map_or(Ok(()), Mounted::unmount) {
             Ok(()) => return Ok(Came::Signal),
             Err(problem) => notice(problem),
         }
@@ -138,10 +143,10 @@ fn detach_when_free(mut device: LoopDevice, signals: &mut Signals, minder: &Mind
             return Err(still_used(&device));
         }
         if !told {
-            eprintln!(
-                "cofferdam-disk: {}; waiting for that; a further signal ends it",
+            notice(format_args!(
+                "{}; waiting for that; a further signal ends it",
                 still_used(&device)
-            );
+            ));
             told = true;
         }
     }

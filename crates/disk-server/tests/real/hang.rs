@@ -10,13 +10,13 @@ use e2e::{
     disk::{
         Server, Volume,
         ledger::{Ledger, Random},
-        server::has_gone,
+        server::{children, has_gone},
     },
     failure::{During, ensure},
     process::{signal, until},
 };
 use rustix::{io::Errno, process::Signal};
-use std::{fs, io, sync::atomic::AtomicBool, thread, time::Duration};
+use std::{fs, io, path::Path, process::Command, sync::atomic::AtomicBool, thread, time::Duration};
 
 /// Seconds that a request may take in these tests.
 const PATIENCE: [&str; 2] = ["--patience", "2"];
@@ -67,6 +67,59 @@ fn without_a_successor_users_get_errors_and_the_mount_stays() {
 }
 
 #[test]
+fn a_worker_that_ends_again_and_again_is_given_up() {
+    alone(|place| {
+        let volume = volume(place, "256M")?;
+        let mut server = volume.serve(&[])?;
+        let mut ledger = Ledger::begin(&volume.mount)?;
+        let error = thread::scope(|scope| -> Outcome<io::Error> {
+            let writer = scope.spawn(|| ledger.write(&volume.mount, &mut Random::seeded(1)));
+            while !server.has_ended() {
+                for worker in children(server.supervisor()) {
+                    // It may have ended by itself meanwhile.
+                    drop(signal(worker, Signal::KILL));
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+            Ok(writer.join().expect("the writer"))
+        })?;
+        ends_with_errors(&volume, &mut server, &error, &["the worker: it ended"])?;
+        volume.unmount()?;
+        let mut server = volume.serve(&[])?;
+        ledger.compare(&volume.mount)?;
+        server.stop()?;
+        volume.is_sound()
+    });
+}
+
+#[test]
+fn a_mount_namespace_that_ends_with_its_server_does_not_wait_for_it() {
+    alone(|place| {
+        let volume = volume(place, "256M")?;
+        for _ in 0..3 {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "--propagation", "private", "--"]);
+            command.arg(&volume.program).arg("serve").arg(&volume.store);
+            command.arg("--key-file").arg(&volume.key);
+            command.arg("--mount").arg(&volume.mount);
+            let mut server = Server::start(&mut command, &volume.logs)?;
+            // Nobody else lives there, so the mount is seen through the server's own eyes.
+            let root = format!("/proc/{}/root", server.supervisor());
+            let mount = Path::new(&root).join(volume.mount.strip_prefix("/")?);
+            ensure(!volume.is_mounted()?, || "mounted here too".to_owned())?;
+            fs::write(mount.join("dirty"), vec![7; 16 << 20])?;
+            // The worker first, and no other: what unmounts finds nobody who serves.
+            let worker = server.worker()?;
+            signal(server.supervisor(), Signal::STOP)?;
+            signal(worker, Signal::KILL)?;
+            until("the worker is gone", Duration::from_secs(60), || has_gone(worker))?;
+            server.end_supervisor()?;
+        }
+        volume.store_is_sound()
+    });
+}
+
+#[test]
 fn a_store_that_stands_still_ends_in_errors() {
     alone(|place| {
         let small = small_disk(place, 400)?;
@@ -107,7 +160,9 @@ fn ends_with_errors(volume: &Volume, server: &mut Server, error: &io::Error, sai
         ensure(log.contains(words), || format!("not said: {words}: {log}"))?;
     }
     ensure(volume.is_mounted()?, || "the mount is gone".to_owned())?;
-    let late = fs::write(volume.mount.join("late"), "data")
+    // What is not synced may be taken by the page cache.
+    let late = fs::File::create(volume.mount.join("late"))
+        .and_then(|file| file.sync_all())
         .err()
         .during("an error")?;
     ensure(is_of_a_dead_disk(&late), || format!("a late writer got {late}"))

@@ -29,6 +29,7 @@ pub(crate) fn fio(directory: &Path, megabytes: u32) -> Outcome<Ran> {
         "--ioengine=psync",
         "--verify=crc32c",
         "--verify_fatal=1",
+        "--verify_state_save=0",
         "--thread",
     ]);
     command.arg(format!("--size={megabytes}m"));

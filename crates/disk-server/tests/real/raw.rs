@@ -42,6 +42,7 @@ fn fio(server: &Server, pattern: &str, more: &[&str]) -> Outcome {
     command.args([
         "--verify=crc32c",
         "--verify_fatal=1",
+        "--verify_state_save=0",
         "--randseed=7",
         "--end_fsync=1",
         "--thread",

@@ -1,7 +1,15 @@
 //! A small filesystem below a store: one that can be full, and one that can stand still.
 
 use e2e::{Outcome, command::run, disk::Place};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+/// The longest that a filesystem stands still.
+const MOST: Duration = Duration::from_secs(90);
 
 /// An ext4 in a file. It is unmounted with its namespace; the loop device goes with the mount.
 pub(crate) fn small_disk(place: &Place, megabytes: u32) -> Outcome<PathBuf> {
@@ -13,21 +21,37 @@ pub(crate) fn small_disk(place: &Place, megabytes: u32) -> Outcome<PathBuf> {
     Ok(mount)
 }
 
-/// A filesystem to which every write waits, until this is dropped.
-pub(crate) struct Frozen(PathBuf);
+/// A filesystem to which every write waits, until this is dropped; not for ever, for nothing ends a process that waits
+/// for it.
+pub(crate) struct Frozen {
+    thaw: mpsc::Sender<()>,
+    thread: Option<thread::JoinHandle<Outcome>>,
+}
 
 impl Frozen {
     pub(crate) fn new(mount: &Path) -> Outcome<Self> {
         run("fsfreeze", &[Path::new("--freeze"), mount])?.ok()?;
-        Ok(Frozen(mount.to_owned()))
+        let (thaw, wanted) = mpsc::channel();
+        let mount = mount.to_owned();
+        let thread = thread::spawn(move || {
+            wanted.recv_timeout(MOST).ok();
+            run("fsfreeze", &[Path::new("--unfreeze"), &mount])?
+                .ok()
+                .map(drop)
+        });
+        Ok(Frozen {
+            thaw,
+            thread: Some(thread),
+        })
     }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        let thawed = run("fsfreeze", &[Path::new("--unfreeze"), &self.0]).and_then(e2e::Ran::ok);
-        if let Err(failure) = thawed {
-            eprintln!("still frozen: {failure}");
+        self.thaw.send(()).ok();
+        match self.thread.take().map(thread::JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => {}
+            other => eprintln!("still frozen: {other:?}"),
         }
     }
 }
