@@ -20,11 +20,12 @@ fn the_whole_device_holds_what_was_written() {
         fio(&server, "randwrite", &["--verify_only"])?;
         // All of it once more, in another order, and with a worker that is killed.
         std::thread::scope(|scope| -> Outcome {
-            let fio = scope.spawn(|| fio(&server, "write", &[]));
+            let fio = scope.spawn(|| fio(&server, "write", &["--do_verify=0"]));
             let killed = server.kill_worker();
             fio.join().expect("fio's thread")?;
             killed
         })?;
+        // Right after the last flush.
         server.kill()?;
         let mut server = volume.serve_device()?;
         fio(&server, "write", &["--verify_only"])?;
