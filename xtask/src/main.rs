@@ -6,9 +6,9 @@
 //! | `check` | formatting, lints, licences |
 //! | `demo` | shows on a private Docker what Cofferdam is for |
 //! | `bench` | measures beside a rival and holds the result against the promised number |
-//! | `soak` | crashes a sealed disk under load again and again |
 //! | `lives` | leads simulated lives of the sealed disk, with crashes and damage |
 //! | `fuzz` | fuzzes the parsers of what lies on a sealed disk's store |
+//! | `soak` | crashes a sealed disk under load again and again |
 //! | `install` | puts the release build where a host expects it |
 //!
 //! Verbs that need a private host run this program again inside it (`--inside`, hidden).

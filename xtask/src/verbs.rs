@@ -47,8 +47,6 @@ enum Verb {
         #[command(subcommand)]
         which: bench::Bench,
     },
-    /// Crash a sealed disk under load again and again, and compare what was promised.
-    Soak(soak::Options),
     /// Lead simulated lives of the sealed disk; print the seeds of those that go wrong.
     Lives {
         /// How many.
@@ -66,6 +64,8 @@ enum Verb {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Crash a sealed disk under load again and again, and compare what was promised.
+    Soak(soak::Options),
     /// Build for release and install on this host.
     Install {
         /// Install below this directory, for packagers.
@@ -106,9 +106,9 @@ fn run_outside(verb: Verb) -> Outcome<u8> {
             which: bench::Bench::SealedDisk(options),
         } => outside::sealed_disk(&options),
         Verb::Bench { which } => outside::bench(&which),
-        Verb::Soak(options) => soak::run(options),
         Verb::Lives { count, seed } => judge::lives(count, seed).map(|()| 0),
         Verb::Fuzz { target, seconds } => judge::fuzz(target.as_deref(), seconds).map(|()| 0),
+        Verb::Soak(options) => soak::run(options),
         Verb::Install { destdir, docker } => install::run(&destdir, docker).map(|()| 0),
         Verb::Suite { filter } => outside::suite(&filter),
         #[cfg(feature = "pages")]

@@ -161,8 +161,6 @@ pub fn meet(seed: u64) -> Result<(), Wrong> {
         drop(volume);
         if power {
             store.medium().crash();
-        } else {
-            store.medium().settle();
         }
         store = store.again(Faults::default());
         let opened = Volume::open(store.clone(), key()?, &options);

@@ -5,7 +5,7 @@ use crate::{
     medium::Medium,
     oracle::Oracle,
     random::Random,
-    rot::{Back, Damage, Victim},
+    rot::{Back, Damage, Victim, fork},
     session::{Ground, Op, Opening, Session, Went},
     store::Faults,
 };
@@ -191,9 +191,17 @@ impl Life {
 
     /// Damages a copy of the store, which the life does not go on with.
     fn damage(&mut self) -> Result<(), Wrong> {
-        let damage = self.random.pick(&Damage::ALL);
+        // A bit more often than all else: it is what happens of itself.
+        let damage = if self.random.percent(30) {
+            Damage::Bit
+        } else {
+            self.random.pick(&Damage::ALL)
+        };
         let mut medium = self.session.store.medium().clone();
-        let older = self.copies.first().map_or(&medium, |copy| &copy.medium).clone();
+        let mut older = self.copies.first().map_or(&medium, |copy| &copy.medium).clone();
+        if matches!(damage, Damage::Older | Damage::Sector) && self.random.percent(60) {
+            older = fork(&self.session.ground, older, &mut self.random)?;
+        }
         if !damage.inflict(&mut medium, &older, &mut self.random) {
             return Ok(());
         }

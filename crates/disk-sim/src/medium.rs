@@ -155,12 +155,4 @@ impl Medium {
             }
         }
     }
-
-    /// The process ends, the machine goes on: what was written stays.
-    pub fn settle(&mut self) {
-        self.deleted.clear();
-        for body in self.segments.values_mut() {
-            body.unsynced.clear();
-        }
-    }
 }

@@ -28,7 +28,7 @@ pub enum Damage {
     Swapped,
     /// A segment's bytes are also there under another name.
     Doubled,
-    /// A segment is as it was in an older copy.
+    /// A segment is as it was in an older copy, or as it became where that was written to elsewhere.
     Older,
     /// A sector is what it was in an older copy, or zeros.
     Sector,
@@ -54,7 +54,10 @@ impl Damage {
         if names.is_empty() {
             return false;
         }
-        let (name, other) = (random.pick(&names), random.pick(&names));
+        // More often one of the newest, where the log ends.
+        let newest = &names[names.len().saturating_sub(6)..];
+        let some = if random.percent(50) { newest } else { &names };
+        let (name, other) = (random.pick(some), random.pick(&names));
         match self {
             Damage::Bit => flip(medium, name, random),
             Damage::Bits => {
@@ -117,11 +120,40 @@ fn flip(medium: &mut Medium, name: SegmentName, random: &mut Random) -> bool {
             .iter()
             .rposition(|byte| *byte != 0)
             .map_or(1, |last| last + 1);
-        let end = if random.percent(20) { 512.min(end) } else { end };
+        let end = if random.percent(20) { 96.min(end) } else { end };
         let at = random.index(end);
         body.bytes[at] ^= 1 << random.below(8);
         true
     })
+}
+
+/// Another future of a copy: it is opened and written to elsewhere, under the same key, and has segments of the same
+/// names with other contents.
+///
+/// # Errors
+/// What the engine did wrong.
+pub fn fork(ground: &Ground, copy: Medium, random: &mut Random) -> Result<Medium, Wrong> {
+    let store = SimStore::new(copy);
+    for _ in 0..=random.below(2) {
+        let process = store.again(Faults::default());
+        let Ok(volume) = Volume::open(process, key()?, &options(ground, None)) else {
+            break;
+        };
+        for _ in 0..random.below(12) {
+            let blocks = volume.size() / BLOCK as u64;
+            let (block, stamp) = (random.index(usize::try_from(blocks).unwrap_or(1)), random.bits());
+            for done in [
+                volume.write((block * BLOCK) as u64, &content(block, stamp)),
+                volume.flush(),
+            ] {
+                if let Err(fault) = done {
+                    expected(&fault, "write")?;
+                }
+            }
+        }
+    }
+    let medium = store.medium().clone();
+    Ok(medium)
 }
 
 /// A store that has been damaged, and what it would have to hold.

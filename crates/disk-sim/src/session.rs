@@ -239,12 +239,9 @@ impl Session {
 
     /// The process has ended; the power may have failed too.
     fn end(&mut self, power: bool) {
-        let mut medium = self.store.medium();
         if power {
-            medium.crash();
+            self.store.medium().crash();
             self.arena = None;
-        } else {
-            medium.settle();
         }
     }
 

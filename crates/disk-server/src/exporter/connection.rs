@@ -24,10 +24,15 @@ const WANTED: InitFlags = InitFlags::ASYNC_READ
     .with(InitFlags::BIG_WRITES)
     .with(InitFlags::ASYNC_DIRECT_IO)
     .with(InitFlags::MAX_PAGES)
-    .with(InitFlags::HAS_RESEND);
+    .with(InitFlags::HAS_RESEND)
+    .with(InitFlags::REQUEST_TIMEOUT);
 
 /// Requests that the kernel hands out at the same time; what a loop device has by itself.
 const IN_FLIGHT: u16 = 128;
+
+/// Seconds after which the kernel itself makes an end of a request that nobody answers: when everybody is gone or hangs who
+/// could. Long enough for two successors of a server that hangs.
+const ANSWER_WITHIN: u16 = 120;
 
 /// A FUSE connection that nobody serves yet, or that somebody else serves.
 #[derive(Debug)]
@@ -137,6 +142,7 @@ fn greet(channel: &Channel) -> io::Result<InitFlags> {
         Operation::Init { major: 7, flags, .. } if flags.contains(InitFlags::MAX_PAGES) => {
             let limits = Limits {
                 background: IN_FLIGHT,
+                answer_within: ANSWER_WITHIN,
             };
             let agreed = flags.both(WANTED);
             let body = Body::init(agreed, limits);

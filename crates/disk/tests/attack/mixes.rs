@@ -213,6 +213,39 @@ fn segments_of_a_copy_that_went_its_own_way_are_noticed() {
 }
 
 #[test]
+fn a_segment_of_a_copy_does_not_continue_the_log_even_where_all_numbers_fit() {
+    let scratch = scratch();
+    let (path, copy) = (scratch.path().join("v"), scratch.path().join("copy"));
+    let start = lives(&path, 1).pop().unwrap();
+    start.image.put(&copy);
+    // Both take epoch 2 and write the same blocks, so that records, places and names are the same; nothing is closed.
+    let [(ours, states), (theirs, _)] = [(&path, 2), (&copy, 9)].map(|(path, life)| {
+        let volume = open(path);
+        let (mut content, mut states) = (start.content.clone(), Vec::new());
+        for block in 0..40 {
+            states.push(content.clone());
+            content.write(&volume, block, 1, life);
+        }
+        volume.flush().unwrap();
+        states.push(content);
+        (Image::of(path), states)
+    });
+    assert_eq!(ours.names(), theirs.names());
+    assert_eq!(ours.state(&options(), &states).unwrap(), 40);
+    let newer = |name: &SegmentName| name.epoch == 2 && is_used(&ours, *name);
+    let newer: Vec<_> = ours.names().into_iter().filter(newer).collect();
+    assert!(newer.len() >= 3);
+    for name in newer {
+        let mut image = ours.clone();
+        image.segments.insert(name, Arc::clone(&theirs.segments[&name]));
+        match image.state(&options(), &states) {
+            Ok(state) => assert!(state < 40, "{name}"),
+            Err(fault) => assert!(says_what_is_wrong(&fault), "{fault}"),
+        }
+    }
+}
+
+#[test]
 fn the_head_of_another_volume_is_refused() {
     let scratch = scratch();
     let [ours, theirs] = ["a", "b"].map(|name| lives(&scratch.path().join(name), 2).pop().unwrap());
@@ -368,6 +401,17 @@ fn an_older_copy_of_one_segment_after_a_crash_is_refused_or_a_state_that_there_w
             let fault = newest.judge(&image, true).unwrap_err();
             assert!(says_what_is_wrong(&fault), "{fault}");
         }
+    }
+}
+
+#[test]
+fn an_older_copy_of_everything_of_the_same_life_is_refused_where_somebody_remembers() {
+    let (moments, ..) = moments_of_one_life();
+    let newest = moments.last().unwrap();
+    for older in &moments[..moments.len() - 1] {
+        older.judge(&older.image, true).unwrap();
+        let refused = newest.judge(&older.image, true);
+        assert!(matches!(refused, Err(Fault::RolledBack { .. })), "{refused:?}");
     }
 }
 

@@ -113,18 +113,20 @@ fn a_stranger_refuses_what_the_engine_refuses() {
         image.head.as_mut().unwrap()[at] ^= 1;
         changed.push(image);
     }
-    for (index, name) in used.iter().enumerate().rev().take(5) {
-        let mut dropped = image.clone();
-        dropped.segments.remove(name);
-        let mut swapped = image.clone();
-        swapped
-            .segments
-            .insert(*name, Arc::clone(&image.segments[&used[index / 2]]));
-        let mut flipped = image.clone();
-        flipped.segment(*name)[512 + 600 * index] ^= 1;
-        let mut cut = image.clone();
-        cut.segment(*name).truncate(20_000);
-        changed.extend([dropped, swapped, flipped, cut]);
+    // Some of these are ready for use, with what was in them before: then nothing changes.
+    for (index, name) in used.iter().enumerate().step_by(3) {
+        let mut image = image.clone();
+        match index / 3 % 4 {
+            0 => drop(image.segments.remove(name)),
+            1 => drop(
+                image
+                    .segments
+                    .insert(*name, Arc::clone(&image.segments[&used[index / 2]])),
+            ),
+            2 => image.segment(*name)[512 + 600 * index] ^= 1,
+            _ => image.segment(*name).truncate(20_000),
+        }
+        changed.push(image);
     }
     let mut mixed = image.clone();
     mixed.head = older.head;
@@ -138,7 +140,7 @@ fn a_stranger_refuses_what_the_engine_refuses() {
         }
         refused += usize::from(engine.is_err());
     }
-    assert!(refused > 15, "{refused}");
+    assert!(refused >= 12, "{refused}");
     // An older store is one to whoever remembers.
     let (older, ..) = golden::all()
         .into_iter()

@@ -1,14 +1,4 @@
 //! A volume on a real directory: what was written is read, also after closing, after a crash, and while cleaning.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that fails ends"
-)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on must stop"
-)]
 
 use cofferdam_disk::{
     Access, BLOCK, Directory, Fault, Geometry, Store, Volume,

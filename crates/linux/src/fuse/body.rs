@@ -30,6 +30,9 @@ pub fn header(unique: u64, error: i32, body: usize) -> [u8; HEADER_LENGTH] {
 pub struct Limits {
     /// Requests of asynchronous I/O that the kernel hands out at the same time.
     pub background: u16,
+    /// Seconds after which the kernel ends the connection for a request that is not answered, looking every 15 seconds.
+    /// Read only with [`InitFlags::REQUEST_TIMEOUT`].
+    pub answer_within: u16,
 }
 
 /// How the kernel treats an open file.
@@ -95,7 +98,9 @@ impl Body {
             .u16(pages)
             .u16(0) // alignment of mappings
             .u32(high)
-            .zeroes(28)
+            .u32(0) // stacked filesystems
+            .u16(limits.answer_within)
+            .zeroes(22)
     }
 
     /// `struct fuse_entry_out`.
@@ -200,7 +205,13 @@ mod tests {
             size: 4096,
             mode: 0o100_600,
         };
-        let init = Body::init(InitFlags::ASYNC_READ, Limits { background: 9 });
+        let init = Body::init(
+            InitFlags::ASYNC_READ,
+            Limits {
+                background: 9,
+                answer_within: 120,
+            },
+        );
         for (body, length) in [
             (Body::empty(), 0),
             (init, 64),
@@ -217,7 +228,13 @@ mod tests {
     #[test]
     fn fields_lie_where_the_kernel_reads_them() {
         let word = |bytes: &[u8], at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
-        let init = Body::init(InitFlags::HAS_RESEND, Limits { background: 9 });
+        let init = Body::init(
+            InitFlags::HAS_RESEND,
+            Limits {
+                background: 9,
+                answer_within: 120,
+            },
+        );
         let init = init.as_bytes();
         assert_eq!((word(init, 0), word(init, 4)), (7, MINOR));
         assert_eq!(word(init, 12), 1 << 30, "flags: INIT_EXT");
@@ -229,6 +246,7 @@ mod tests {
         assert_eq!(word(init, 20), 1 << 20, "max_write");
         assert_eq!(word(init, 28), 256, "max_pages");
         assert_eq!(word(init, 32), 1 << 7, "flags2");
+        assert_eq!(word(init, 40), 120, "request_timeout");
         let entry = Body::entry(Attributes {
             node: 2,
             size: 8192,

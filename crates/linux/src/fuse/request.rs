@@ -102,6 +102,8 @@ impl InitFlags {
     pub const MAX_PAGES: Self = Self(1 << 22);
     /// Unanswered requests can be asked for again (`FUSE_NOTIFY_RESEND`, Linux 6.9).
     pub const HAS_RESEND: Self = Self(1 << 39);
+    /// The kernel ends a connection that leaves a request unanswered for too long ([`super::Limits::answer_within`], Linux 6.14).
+    pub const REQUEST_TIMEOUT: Self = Self(1 << 42);
 
     /// All flags that are in both.
     #[must_use]
