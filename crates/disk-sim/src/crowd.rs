@@ -43,7 +43,7 @@ impl Member {
             let from = self.random.index(self.blocks.len());
             let count = 1 + self.random.index(self.most.min(self.blocks.len() - from));
             let done = match self.random.below(10) {
-                0..6 => self.write(volume, from, count),
+                0..6 => self.write(volume, from, count).and_then(|()| volume.settle()),
                 6 => self.discard(volume, from, count),
                 7 => volume.flush().map(|()| self.oracle.flushed()),
                 _ => match self.read(volume, from..from + count) {

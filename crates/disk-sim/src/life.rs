@@ -37,6 +37,8 @@ struct Life {
     copies: Vec<Copy>,
     hot: usize,
     most: usize,
+    /// Whether each write is settled, as servers do.
+    settles: bool,
     tale: Tale,
 }
 
@@ -53,6 +55,7 @@ pub fn live(seed: u64) -> Result<Tale, Wrong> {
     let mut life = Life {
         hot: (blocks * share / 100).max(1),
         most: random.pick(&[1, 8, 40, 300]),
+        settles: random.percent(50),
         session,
         random,
         copies: Vec::new(),
@@ -107,7 +110,10 @@ impl Life {
             self.copy();
         }
         let op = self.op();
-        let went = self.session.apply(op)?;
+        let mut went = self.session.apply(op)?;
+        if went == Went::On && self.settles && matches!(op, Op::Write { .. }) {
+            went = self.session.apply(Op::Settle)?;
+        }
         if self.random.percent(15) {
             self.session.audit()?;
         }

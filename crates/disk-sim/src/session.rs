@@ -47,6 +47,8 @@ pub enum Op {
     },
     /// Flush.
     Flush,
+    /// What a server does once it has answered a write.
+    Settle,
     /// Upkeep until there is nothing left to do.
     Tend,
     /// Upkeep, one step.
@@ -225,6 +227,7 @@ impl Session {
             Op::Discard { first, count } => self.discard(first, count),
             Op::Read { first, count } => self.read(first..first + count),
             Op::Flush => self.flush(),
+            Op::Settle => self.settle(),
             Op::Tend => self.tend(MOST_TENDS),
             Op::TendOnce => self.tend(1),
             Op::Close => self.close(),
@@ -336,7 +339,7 @@ impl Session {
         let usage = self.volume()?.usage();
         let cells = u64::from(self.ground.geometry.cells());
         // Room that nobody can be promised: ready segments, the tail, checkpoints.
-        let room = self.ground.room.saturating_sub(10) as u64 * cells;
+        let room = self.ground.room.saturating_sub(12) as u64 * cells;
         Ok(usage.live_cells * 10 >= room * 6)
     }
 
@@ -359,6 +362,13 @@ impl Session {
         self.oracle.flushed();
         self.witness = Some(self.volume()?.witness());
         Ok(Went::On)
+    }
+
+    fn settle(&mut self) -> Result<Went, Wrong> {
+        match self.volume()?.settle() {
+            Ok(()) => Ok(Went::On),
+            Err(fault) => self.excuse(&fault, "settle"),
+        }
     }
 
     fn tend(&mut self, most: usize) -> Result<Went, Wrong> {

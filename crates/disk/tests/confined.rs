@@ -31,6 +31,7 @@ fn main() {
     match arguments.as_slice() {
         [_, role, directory, access] if role == CHILD => child(Path::new(directory), access),
         _ => {
+            a_volume_is_served(Access::Cached);
             a_volume_is_served(Access::Direct);
             a_volume_is_served(Access::Buffered);
             println!("confined: ok");
@@ -65,6 +66,7 @@ fn a_volume_is_served(access: Access) {
 
 fn child(directory: &Path, access: &str) {
     let access = match access {
+        "Cached" => Access::Cached,
         "Direct" => Access::Direct,
         "Buffered" => Access::Buffered,
         other => panic!("{other} is no access"),

@@ -32,6 +32,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Discard { first: 0, count: BLOCKS }),
         1 => range.prop_map(|(first, count)| Op::Read { first, count }),
         4 => Just(Op::Flush),
+        2 => Just(Op::Settle),
         2 => Just(Op::Tend),
         1 => Just(Op::Close),
         1 => Just(Op::Kill),

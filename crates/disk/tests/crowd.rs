@@ -58,7 +58,7 @@ fn options() -> Options {
 }
 
 fn open(path: &Path) -> Volume<Directory> {
-    let store = Directory::open(path, Access::Direct).unwrap();
+    let store = Directory::open(path, Access::default()).unwrap();
     Volume::open(store, key().unwrap(), &options()).unwrap()
 }
 
@@ -100,7 +100,7 @@ fn a_crowd_on_a_directory_survives_closing_and_sudden_ends() {
     in_time(|| {
         let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let path = scratch.path().join("v");
-        let store = Directory::create(&path, Access::Direct).unwrap();
+        let store = Directory::create(&path, Access::default()).unwrap();
         let geometry = Geometry::new(BLOCKS as u64, 512 << 10, store.alignment()).unwrap();
         let volume = Volume::create(store, key().unwrap(), geometry, &options()).unwrap();
         let share = BLOCKS / WRITERS;

@@ -105,12 +105,12 @@ fn child(directory: &Path) {
     let path = directory.join("store");
     let key = || VolumeKey::read(File::open(directory.join("key")).unwrap()).unwrap();
     let geometry = Geometry::new(BLOCKS, 256 << 10, 512).unwrap();
-    let store = Directory::create(&path, Access::Direct).unwrap();
+    let store = Directory::create(&path, Access::default()).unwrap();
     let volume = Volume::create(store, key(), geometry, &Options::default()).unwrap();
     use_all(&volume, 1);
     drop(volume);
 
-    let store = Directory::open(&path, Access::Direct).unwrap();
+    let store = Directory::open(&path, Access::default()).unwrap();
     let volume = Volume::open(store, key(), &Options::default()).unwrap();
     use_all(&volume, 2);
     std::thread::scope(|scope| {
@@ -122,7 +122,7 @@ fn child(directory: &Path) {
     stop();
     volume.close().unwrap();
     drop(volume);
-    let store = Directory::open_to_read(&path, Access::Direct).unwrap();
+    let store = Directory::open_to_read(&path, Access::default()).unwrap();
     assert!(
         check(&store, key(), &Options::default(), |_, _| {})
             .unwrap()

@@ -64,7 +64,9 @@ pub(crate) enum Blocked {
 pub(crate) enum Purpose {
     /// The first checkpoint of an epoch.
     Opening,
-    /// A checkpoint: lets go of what cleaning has emptied.
+    /// A checkpoint that lets go of whole segments: it gives back what it takes.
+    Release,
+    /// Any other checkpoint.
     Checkpoint,
     /// Cleaning: empties segments.
     Clean,
@@ -79,10 +81,11 @@ impl Purpose {
     pub(super) fn leaves(self) -> usize {
         match self {
             Purpose::Opening => 0,
-            Purpose::Checkpoint => 1,
-            Purpose::Clean => 2,
-            Purpose::Discard => 3,
-            Purpose::Write => 4,
+            Purpose::Release => 1,
+            Purpose::Checkpoint => 3,
+            Purpose::Clean => 4,
+            Purpose::Discard => 5,
+            Purpose::Write => 6,
         }
     }
 }

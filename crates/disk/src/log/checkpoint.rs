@@ -116,6 +116,9 @@ impl Log {
         if self.opening {
             return Purpose::Opening;
         }
+        if self.has_idle() {
+            return Purpose::Release;
+        }
         Purpose::Checkpoint
     }
 
@@ -285,68 +288,12 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{
+        Haste,
+        scene::{act, log},
+    };
     use super::*;
-    use crate::{
-        format::page::PAGE_BLOCKS,
-        geometry::{Geometry, MIN_SEGMENT},
-        log::{Action, Found, Haste, Memory, map::Map, segments::Segments},
-    };
-    use cofferdam_vault::{Suite, VolumeKey};
-    use std::sync::Arc;
-
-    const NOTHING: Mark = Mark {
-        lsn: Lsn(0),
-        tag: [0; TAG],
-    };
-
-    fn log(blocks: u64, buffers: usize) -> Log {
-        let geometry = Geometry::new(blocks, MIN_SEGMENT, 512).unwrap();
-        let key = Arc::new(VolumeKey::take(&mut [7; 32]).unwrap());
-        let segment = SegmentName {
-            epoch: 0,
-            sequence: 0,
-        };
-        let found = Found {
-            head: Head {
-                suite: Suite::Aes256Gcm,
-                geometry,
-                clean: false,
-                volume: [1; 16],
-                epoch: 1,
-                generation: 0,
-                next_sequence: 1,
-                checkpoint: CheckpointAt {
-                    segment,
-                    offset: 0,
-                    bytes: 0,
-                    mark: NOTHING,
-                },
-                end: NOTHING,
-            },
-            map: Map::new(blocks, &[], 100),
-            segments: Segments::new(geometry, [1; 16], Suite::Aes256Gcm, Arc::clone(&key)),
-            last: NOTHING,
-            next_sequence: 1,
-            unproven: Vec::new(),
-        };
-        Log::resume(key, found, Memory { buffers, pages: 100 }, None)
-    }
-
-    /// Does one action on a store that forgets everything.
-    fn act(log: &mut Log, haste: Haste) -> bool {
-        if log.wants_salt() {
-            log.offer_salt([3; 32]);
-        }
-        match log.next_action(haste).unwrap() {
-            None => return false,
-            Some(Action::Make { slot, .. }) => log.made(slot, true),
-            Some(Action::Append { lsn, buffer, .. }) => log.appended(lsn, buffer),
-            Some(Action::Sync { upto, .. }) => log.synced(upto),
-            Some(Action::ReplaceHead { .. }) => log.head_replaced().unwrap(),
-            Some(Action::Delete { slot, .. }) => log.deleted(slot),
-        }
-        true
-    }
+    use crate::format::page::PAGE_BLOCKS;
 
     #[test]
     fn what_is_written_while_a_checkpoint_waits_for_memory_is_replayed_or_in_it() {

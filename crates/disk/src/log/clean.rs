@@ -45,7 +45,7 @@ impl Log {
     /// How many ready segments are left to those who need them more.
     pub(super) fn reserve(&self, purpose: Purpose) -> usize {
         let checkpoint = match purpose {
-            Purpose::Opening | Purpose::Checkpoint => 0,
+            Purpose::Opening | Purpose::Release | Purpose::Checkpoint => 0,
             Purpose::Clean | Purpose::Discard | Purpose::Write => {
                 self.cells_for_checkpoint() / u64::from(self.geometry().cells().max(1))
             }

@@ -1,12 +1,17 @@
 //! From closed record to stable storage: which actions may be done now, in what order, and what their ends mean.
 
-use super::{Action, Haste, Log, Purpose, buffer::Buffer, checkpoint::Checkpointing, segments::Stage};
+use super::{
+    Action, Haste, Log, Purpose, buffer::Buffer, checkpoint::Checkpointing, segments::Stage, tail::Batch,
+};
 use crate::{
     fault::{Fault, Outcome},
     format::{head::Mark, segment_header::SegmentHeader},
     geometry::{CELL, Lsn, RECORD_HEADER, SegmentName, Slot},
 };
 use std::sync::Arc;
+
+/// How many batches may be closed ahead of a flush that does not come.
+const MOST_AHEAD: usize = 16;
 
 /// How far a closed record has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,10 +82,25 @@ impl Pending {
 impl Log {
     /// Has everything up to now brought to stable storage; answers the record that must be durable for that.
     pub(crate) fn request_flush(&mut self) -> Lsn {
+        self.expects_flush = self.batch.as_ref().is_none_or(Batch::is_short);
         self.close_batch();
         let upto = self.last_closed();
         self.sync_wanted = self.sync_wanted.max(upto);
         upto
+    }
+
+    /// Closes the batch although it has room, where a flush is likely to come soon: so that its bytes are on their way
+    /// when it does.
+    ///
+    /// Not while something is on its way, or somebody waits for a flush: what comes meanwhile goes together.
+    pub(crate) fn anticipate_flush(&mut self) {
+        let asked = self.syncing || self.sync_wanted > self.durable.lsn;
+        let moves = self.pending.iter().any(|record| record.way == Way::Moves);
+        let filled = self.batch.as_ref().is_some_and(Batch::has_records);
+        let worth = filled && !asked && !moves && self.pending.len() < MOST_AHEAD;
+        if self.expects_flush && worth {
+            self.close_batch();
+        }
     }
 
     /// Whether this record and all before it are on stable storage.
@@ -305,5 +325,88 @@ impl Log {
     pub(crate) fn deleted(&mut self, slot: Slot) {
         self.segments.forget(slot);
         self.no_room = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{act, log_of};
+    use super::*;
+    use crate::geometry::{BLOCK, Geometry, MAX_SEGMENT};
+
+    fn log() -> Log {
+        let mut log = log_of(Geometry::new(4096, MAX_SEGMENT, 512).unwrap(), 4);
+        while act(&mut log, Haste::Make) {}
+        log
+    }
+
+    fn write(log: &mut Log, first: u64, blocks: usize) {
+        let (mut first, mut left) = (first, blocks);
+        while left > 0 {
+            let done = log.write(first, &vec![1; left * BLOCK]).unwrap().unwrap();
+            first += done as u64;
+            left -= done;
+        }
+        log.close_record();
+    }
+
+    fn flush(log: &mut Log) {
+        let upto = log.request_flush();
+        while !log.is_durable(upto) {
+            assert!(act(log, Haste::Sync), "the flush waits for nothing");
+        }
+    }
+
+    /// Whether what was written would be on its way before a flush asks for it.
+    fn goes_ahead(log: &mut Log) -> bool {
+        log.anticipate_flush();
+        act(log, Haste::Append)
+    }
+
+    #[test]
+    fn where_flushes_come_soon_writes_go_ahead_of_them() {
+        let mut log = log();
+        write(&mut log, 0, 1);
+        assert!(!goes_ahead(&mut log), "nobody has flushed yet");
+        flush(&mut log);
+        for block in 1..20 {
+            write(&mut log, block, 1);
+            assert_eq!(goes_ahead(&mut log), block <= MOST_AHEAD as u64, "block {block}");
+        }
+        flush(&mut log);
+        write(&mut log, 20, 1);
+        let asked = log.request_flush();
+        write(&mut log, 21, 1);
+        assert!(goes_ahead(&mut log), "the flush itself");
+        assert!(
+            !goes_ahead(&mut log),
+            "somebody waits for a flush: what comes meanwhile goes together"
+        );
+        while !log.is_durable(asked) {
+            assert!(act(&mut log, Haste::Sync));
+        }
+        assert!(goes_ahead(&mut log));
+    }
+
+    #[test]
+    fn where_much_is_written_between_flushes_nothing_goes_ahead() {
+        let mut log = log();
+        write(&mut log, 0, 1);
+        flush(&mut log);
+        for round in 0..8 {
+            write(&mut log, round * 40, 40);
+        }
+        while act(&mut log, Haste::Append) {}
+        write(&mut log, 400, 1);
+        assert!(
+            !goes_ahead(&mut log),
+            "a batch has become full since the last flush"
+        );
+        flush(&mut log);
+        write(&mut log, 401, 1);
+        assert!(!goes_ahead(&mut log), "there was much to flush");
+        flush(&mut log);
+        write(&mut log, 402, 1);
+        assert!(goes_ahead(&mut log));
     }
 }

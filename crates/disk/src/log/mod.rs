@@ -27,6 +27,8 @@ mod clean;
 mod durable;
 mod locate;
 pub(crate) mod map;
+#[cfg(test)]
+mod scene;
 pub(crate) mod segments;
 mod tail;
 
@@ -102,6 +104,8 @@ pub(crate) struct Log {
     pending: VecDeque<Pending>,
     durable: Mark,
     sync_wanted: Lsn,
+    /// The last flush came soon, and nothing has filled a batch since: the next one will come soon too.
+    expects_flush: bool,
     syncing: bool,
     pool: Pool,
 
@@ -155,6 +159,7 @@ impl Log {
             pending: VecDeque::new(),
             durable: found.last,
             sync_wanted: found.last.lsn,
+            expects_flush: false,
             syncing: false,
             pool: Pool::new(memory.buffers, arena),
             checkpointing: Checkpointing::Idle,

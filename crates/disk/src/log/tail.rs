@@ -15,6 +15,13 @@ use std::sync::Arc;
 /// Room in cells below which a batch is closed and not added to.
 const WORTH: usize = 8;
 
+/// Up to so many bytes, a batch that is flushed is short.
+const SHORT: u32 = 64 << 10;
+
+/// Where a full batch ends on the store: filesystems write whole pages side by side and past their cache, but make
+/// each writer of a part of one wait for all the others.
+const PAGE: u32 = 4096;
+
 /// Records that will be appended at once: closed ones, and perhaps the open one behind them.
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -82,6 +89,16 @@ impl Batch {
         self.name
     }
 
+    /// Whether a flush that comes now comes before much was written: it is one of many small ones.
+    pub(super) fn is_short(&self) -> bool {
+        self.closed <= SHORT
+    }
+
+    /// Whether there is anything in it that may be appended.
+    pub(super) fn has_records(&self) -> bool {
+        self.closed > 0
+    }
+
     /// The cell at this place, where it is in this batch.
     pub(super) fn cell(&self, slot: Slot, offset: u32) -> Option<&[u8]> {
         let start = offset.checked_sub(self.start).filter(|_| slot == self.slot)? as usize;
@@ -90,9 +107,14 @@ impl Batch {
 
     /// How many cells a further record may have.
     fn room(&self) -> usize {
-        let left = RECORD_BUFFER.saturating_sub(self.closed as usize);
-        left.saturating_sub(RECORD_HEADER) / CELL
+        room_behind(self.closed)
     }
+}
+
+/// How many cells a further record may have in a buffer that holds so many bytes, the padding at its end left free.
+fn room_behind(closed: u32) -> usize {
+    let left = RECORD_BUFFER.saturating_sub(closed as usize);
+    left.saturating_sub(RECORD_HEADER + PAGE as usize) / CELL
 }
 
 impl Log {
@@ -159,6 +181,7 @@ impl Log {
             return Ok(Ok(()));
         }
         if self.batch.as_ref().is_some_and(|batch| batch.room() < WORTH) {
+            self.expects_flush = false;
             self.close_batch();
         }
         let geometry = self.geometry();
@@ -192,8 +215,6 @@ impl Log {
         let Some(mut buffer) = self.pool.take() else {
             return Ok(Err(Blocked::Buffers));
         };
-        // The first record after a pause: somebody must see to it that it is flushed some day.
-        self.upkeep |= self.pending.is_empty();
         buffer.label(sealer.name(), start);
         self.batch = Some(Batch {
             slot,
@@ -248,7 +269,11 @@ impl Log {
             return;
         }
         let used = RECORD_HEADER + record.cells * CELL;
-        let length = geometry.aligned(u32::try_from(used).unwrap_or(u32::MAX));
+        let mut length = geometry.aligned(u32::try_from(used).unwrap_or(u32::MAX));
+        if room_behind(batch.closed + length) < WORTH {
+            let end = batch.end() + length;
+            length += end.next_multiple_of(PAGE) - end;
+        }
         let start = batch.closed as usize;
         let bytes = batch.buffer.bytes_mut();
         let bytes = bytes.get_mut(start..start + length as usize).unwrap_or_default();
@@ -303,5 +328,50 @@ impl Log {
     /// The last record that is closed.
     pub(super) fn last_closed(&self) -> Lsn {
         Lsn(self.next_lsn.0.saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        Action, Haste,
+        scene::{act, log_of},
+    };
+    use super::*;
+    use crate::geometry::{Geometry, MAX_SEGMENT};
+
+    #[test]
+    fn full_batches_end_at_a_page_and_flushed_ones_where_they_end() {
+        let mut log = log_of(Geometry::new(1 << 16, MAX_SEGMENT, 512).unwrap(), 4);
+        while act(&mut log, Haste::Make) {}
+        let data = vec![7; 1 << 20];
+        let mut ends = Vec::new();
+        let mut first = 0;
+        while first < 4 * 256 {
+            let rest = &data[..(256 - first as usize % 256) * BLOCK];
+            first += log.write(first, rest).unwrap().unwrap() as u64;
+            log.close_record();
+            while let Some(action) = log.next_action(Haste::Append).unwrap() {
+                let Action::Append {
+                    lsn,
+                    offset,
+                    length,
+                    buffer,
+                    ..
+                } = action
+                else {
+                    panic!("{action:?}");
+                };
+                ends.push(offset + length);
+                log.appended(lsn, buffer);
+            }
+        }
+        assert!(ends.len() >= 3, "{ends:?}");
+        assert!(ends.iter().all(|end| end.is_multiple_of(PAGE)), "{ends:?}");
+        let before = log.batch.as_ref().unwrap().end();
+        log.write(9000, &data[..BLOCK]).unwrap().unwrap();
+        log.close_record();
+        let after = log.batch.as_ref().unwrap().end();
+        assert_eq!(after - before, 5120, "a small record is not padded");
     }
 }

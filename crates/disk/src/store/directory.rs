@@ -8,7 +8,7 @@
 
 use super::{
     Claim, Store,
-    handles::{ALL, Handle, Handles},
+    handles::{ALL, Handle, Handles, Way},
     head_file::{self, Seen},
     spares::{Spares, names},
 };
@@ -27,12 +27,33 @@ use std::{
 };
 
 /// How segments are read and written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Access {
-    /// Past the host's page cache (`O_DIRECT`).
+    /// Written past the host's page cache (`O_DIRECT`), which would copy everything once more; read through it, which
+    /// reads ahead and keeps ciphertext. Linux keeps the two together: a write past the cache drops the pages that it
+    /// falls on.
+    #[default]
+    Cached,
+    /// Past it, both.
     Direct,
-    /// Through it.
+    /// Through it, both.
     Buffered,
+}
+
+impl Access {
+    fn to_write(self) -> Way {
+        match self {
+            Access::Cached | Access::Direct => Way::Past,
+            Access::Buffered => Way::Through,
+        }
+    }
+
+    fn to_read(self) -> Way {
+        match self {
+            Access::Direct => Way::Past,
+            Access::Cached | Access::Buffered => Way::Through,
+        }
+    }
 }
 
 /// See the module.
@@ -97,9 +118,9 @@ impl Directory {
     pub fn on(claim: Claim, access: Access) -> io::Result<Self> {
         let segments = open_directory_below(&claim.root, "segments")?;
         let spares = Spares::new(open_directory_below(&claim.root, "spare")?)?;
-        let unit = match access {
-            Access::Direct => direct_unit(&claim.root)?,
-            Access::Buffered => 512,
+        let unit = match access.to_write() {
+            Way::Past => direct_unit(&claim.root)?,
+            Way::Through => 512,
         };
         Ok(Directory {
             unit,
@@ -124,22 +145,19 @@ impl Directory {
         u32::try_from(self.unit).unwrap_or(4096)
     }
 
-    fn flags(&self) -> OFlags {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        match self.access {
-            Access::Direct => flags | OFlags::DIRECT,
-            Access::Buffered => flags,
-        }
-    }
-
     /// Opens a segment's file; without `O_DIRECT` where the filesystem has none. `NotFound` where there is something
     /// else than a regular file.
-    fn open_file(&self, directory: &OwnedFd, name: &str, more: OFlags) -> io::Result<File> {
+    fn open_file(&self, directory: &OwnedFd, name: &str, way: Way, more: OFlags) -> io::Result<File> {
         let mode = Mode::RUSR | Mode::WUSR;
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | more;
+        let past = match way {
+            Way::Past => OFlags::DIRECT,
+            Way::Through => OFlags::empty(),
+        };
         let open = |flags| Ok(rustix::fs::openat(directory, name, flags, mode).map(File::from)?);
-        let file = match self.handles.with_descriptors(|| open(self.flags() | more)) {
-            Err(error) if self.access == Access::Direct && error.kind() == io::ErrorKind::InvalidInput => {
-                open((self.flags() | more) - OFlags::DIRECT - OFlags::EXCL)?
+        let file = match self.handles.with_descriptors(|| open(flags | past)) {
+            Err(error) if way == Way::Past && error.kind() == io::ErrorKind::InvalidInput => {
+                open(flags - OFlags::EXCL)?
             }
             Err(error) if is_of_another_kind(&error) => return Err(io::ErrorKind::NotFound.into()),
             other => other?,
@@ -150,9 +168,9 @@ impl Directory {
         Ok(file)
     }
 
-    fn handle(&self, name: SegmentName) -> io::Result<std::sync::Arc<Handle>> {
-        self.handles.get(name, || {
-            self.open_file(&self.segments, &name.to_string(), OFlags::empty())
+    fn handle(&self, name: SegmentName, way: Way) -> io::Result<std::sync::Arc<Handle>> {
+        self.handles.get(name, way, || {
+            self.open_file(&self.segments, &name.to_string(), way, OFlags::empty())
         })
     }
 
@@ -160,7 +178,12 @@ impl Directory {
     fn take_spare(&self, name: &str, bytes: u32) -> Option<File> {
         while let Some(spare) = self.spares.take() {
             let found = self
-                .open_file(&self.spares.directory, &spare, OFlags::empty())
+                .open_file(
+                    &self.spares.directory,
+                    &spare,
+                    self.access.to_write(),
+                    OFlags::empty(),
+                )
                 .and_then(|file| {
                     let of_its_own = file.metadata()?;
                     if of_its_own.nlink() != 1 || of_its_own.len() != u64::from(bytes) {
@@ -182,7 +205,12 @@ impl Directory {
         let (file, written) = match self.take_spare(name, bytes) {
             Some(file) => (file, ALL),
             None => {
-                let file = self.open_file(&self.segments, name, OFlags::CREATE | OFlags::EXCL)?;
+                let file = self.open_file(
+                    &self.segments,
+                    name,
+                    self.access.to_write(),
+                    OFlags::CREATE | OFlags::EXCL,
+                )?;
                 (file, 0)
             }
         };
@@ -206,7 +234,7 @@ impl Store for Directory {
         let file_name = name.to_string();
         match self.make_file(&file_name, bytes, header) {
             Ok((file, written)) => {
-                self.handles.put(name, file, written);
+                self.handles.put(name, self.access.to_write(), file, written);
                 Ok(())
             }
             Err(error) => {
@@ -218,16 +246,16 @@ impl Store for Directory {
     }
 
     fn append(&self, name: SegmentName, offset: u32, bytes: &[u8]) -> io::Result<()> {
-        self.handle(name)?.append(offset, bytes)
+        self.handle(name, self.access.to_write())?.append(offset, bytes)
     }
 
     fn sync(&self, name: SegmentName) -> io::Result<()> {
-        self.handle(name)?.file.sync_data()
+        self.handle(name, self.access.to_write())?.file.sync_data()
     }
 
     fn read(&self, name: SegmentName, offset: u32, length: usize, memory: &mut [u8]) -> io::Result<usize> {
-        let handle = self.handle(name)?;
-        if self.access == Access::Buffered {
+        let handle = self.handle(name, self.access.to_read())?;
+        if self.access.to_read() == Way::Through {
             let memory = memory.get_mut(..length).ok_or(io::ErrorKind::InvalidInput)?;
             handle.file.read_exact_at(memory, u64::from(offset))?;
             return Ok(0);

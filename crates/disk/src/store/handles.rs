@@ -69,10 +69,19 @@ impl Handle {
     }
 }
 
-/// All that are open.
+/// By which way a file is read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Way {
+    /// Past the host's page cache (`O_DIRECT`).
+    Past,
+    /// Through it.
+    Through,
+}
+
+/// All that are open; a segment may be open both ways.
 #[derive(Debug)]
 pub(super) struct Handles {
-    open: RwLock<HashMap<SegmentName, Arc<Handle>>>,
+    open: RwLock<HashMap<(SegmentName, Way), Arc<Handle>>>,
     most: usize,
 }
 
@@ -91,15 +100,16 @@ impl Handles {
     pub(super) fn get(
         &self,
         name: SegmentName,
+        way: Way,
         open: impl Fn() -> io::Result<File>,
     ) -> io::Result<Arc<Handle>> {
         let known = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(handle) = known.get(&name) {
+        if let Some(handle) = known.get(&(name, way)) {
             return Ok(Arc::clone(handle));
         }
         drop(known);
         let file = self.with_descriptors(open)?;
-        Ok(self.put(name, file, ALL))
+        Ok(self.put(name, way, file, ALL))
     }
 
     /// Opens something; where the process has no descriptor left, again without the idle files that are open here.
@@ -115,7 +125,7 @@ impl Handles {
     }
 
     /// Keeps a file that was opened.
-    pub(super) fn put(&self, name: SegmentName, file: File, written: u32) -> Arc<Handle> {
+    pub(super) fn put(&self, name: SegmentName, way: Way, file: File, written: u32) -> Arc<Handle> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).len();
         if open >= self.most {
             self.close_idle(open / 4);
@@ -126,13 +136,15 @@ impl Handles {
             raising: Mutex::default(),
         });
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(open.entry(name).or_insert(handle))
+        Arc::clone(open.entry((name, way)).or_insert(handle))
     }
 
-    /// Forgets a segment's file.
+    /// Forgets a segment's files.
     pub(super) fn forget(&self, name: SegmentName) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        open.remove(&name);
+        for way in [Way::Past, Way::Through] {
+            open.remove(&(name, way));
+        }
     }
 
     /// Closes up to `count` files that nobody uses: first those that opening again tells everything of. For the

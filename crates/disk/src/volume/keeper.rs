@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long what was written may stay in memory alone, and how old the witness may become.
@@ -73,50 +73,53 @@ impl<S: Store + 'static> Drop for Keeper<S> {
 
 fn run<S: Store>(volume: &Volume<S>, stop: &AtomicBool, mut remember: Remember) {
     let mut told = None;
+    let mut due = Instant::now() + RHYTHM;
     while !stop.load(Ordering::SeqCst) {
-        let quiet = match round(volume) {
-            Ok(quiet) => quiet,
+        match round(volume, &mut due) {
+            Ok(()) => {}
             Err(Fault::Failed) => return,
-            Err(fault) => {
-                volume.report(&fault);
-                true
-            }
-        };
+            Err(fault) => volume.report(&fault),
+        }
         let witness = volume.witness();
         if told != Some(witness) {
             remember(witness);
             told = Some(witness);
         }
-        rest(volume, quiet);
+        rest(volume, witness, due);
     }
 }
 
-/// One round; answers whether the next can wait until somebody writes.
-fn round<S: Store>(volume: &Volume<S>) -> Outcome<bool> {
+/// One round: what is worth doing, and once a second a flush of what is in memory alone.
+fn round<S: Store>(volume: &Volume<S>, due: &mut Instant) -> Outcome {
     while volume.tend()? {}
-    Ok(volume.lock().is_quiet())
+    if Instant::now() < *due {
+        return Ok(());
+    }
+    *due = Instant::now() + RHYTHM;
+    if volume.lock().is_quiet() {
+        return Ok(());
+    }
+    volume.flush()
 }
 
-/// Waits for a sign. While something is in memory alone, waits no longer than a second, and flushes it.
-fn rest<S: Store>(volume: &Volume<S>, quiet: bool) {
+/// Waits for a sign, and while anything happens no longer than until `due`: whoever writes need not wake the keeper then.
+fn rest<S: Store>(volume: &Volume<S>, told: Witness, due: Instant) {
+    // INVARIANT: set before the log is looked at. Whoever writes after that look sees it, and gives a sign.
+    volume.work.dozes.store(true, Ordering::SeqCst);
+    let still = {
+        let log = volume.lock();
+        log.is_quiet() && log.witness() == told
+    };
+    volume.work.dozes.fetch_and(still, Ordering::SeqCst);
     let mut wanted = volume.work.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-    if !*wanted && quiet {
-        wanted = volume
-            .work
-            .sign
-            .wait(wanted)
-            .unwrap_or_else(PoisonError::into_inner);
+    if !*wanted && still {
+        let woken = volume.work.sign.wait(wanted);
+        wanted = woken.unwrap_or_else(PoisonError::into_inner);
     } else if !*wanted {
-        let waited = volume.work.sign.wait_timeout(wanted, RHYTHM);
-        let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        wanted = guard;
-        if timeout.timed_out() {
-            drop(wanted);
-            if let Err(fault) = volume.flush() {
-                volume.report(&fault);
-            }
-            return;
-        }
+        let left = due.saturating_duration_since(Instant::now());
+        let woken = volume.work.sign.wait_timeout(wanted, left);
+        (wanted, _) = woken.unwrap_or_else(PoisonError::into_inner);
     }
     *wanted = false;
+    volume.work.dozes.store(false, Ordering::SeqCst);
 }

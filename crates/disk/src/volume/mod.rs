@@ -109,6 +109,8 @@ pub struct Volume<S> {
 struct Work {
     wanted: Mutex<bool>,
     sign: Condvar,
+    /// The keeper will not look again before it is given a sign.
+    dozes: AtomicBool,
 }
 
 /// What a volume holds and uses.
@@ -199,6 +201,13 @@ impl<S: Store> Volume<S> {
         let _log = self.lock();
         self.changed.notify_all();
         self.wake_keeper();
+    }
+
+    /// After something was taken: the keeper sees to it that it does not stay in memory alone.
+    fn stir_keeper(&self, upkeep: bool) {
+        if upkeep || self.work.dozes.swap(false, Ordering::SeqCst) {
+            self.wake_keeper();
+        }
     }
 
     fn wake_keeper(&self) {

@@ -47,6 +47,8 @@ impl<S: Store> Volume<S> {
     /// Makes room for writes; answers whether one may go on.
     pub(super) fn make_room(&self) -> Outcome<bool> {
         let _turn = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        // A store that could not make a segment just now may be able to: it is asked once more before a write fails.
+        let mut last = false;
         for _ in 0..MOST_ROUNDS {
             self.lock().try_room_again();
             self.leisure()?;
@@ -59,7 +61,11 @@ impl<S: Store> Volume<S> {
             };
             let cleaned = !idle && pays && self.clean_some()?;
             if !idle && !cleaned {
-                break;
+                if last {
+                    break;
+                }
+                last = true;
+                continue;
             }
             match self.checkpoint(false) {
                 Ok(()) => {}

@@ -27,14 +27,11 @@ impl<S: Store> Volume<S> {
                 }
                 (taken, log.take_upkeep_sign())
             };
-            if upkeep {
-                self.wake_keeper();
-            }
+            self.stir_keeper(upkeep);
             match taken {
                 Ok(count) => {
                     first += count as u64;
                     rest = rest.get(count * BLOCK..).unwrap_or_default();
-                    while self.do_one(Haste::Append)? {}
                 }
                 Err(blocked) => self.unblock(blocked)?,
             }
@@ -50,7 +47,11 @@ impl<S: Store> Volume<S> {
         self.alive()?;
         let (mut first, mut count) = self.range(offset, length)?;
         while count > 0 {
-            let done = self.lock().discard(first, count)?;
+            let (done, upkeep) = {
+                let mut log = self.lock();
+                (log.discard(first, count)?, log.take_upkeep_sign())
+            };
+            self.stir_keeper(upkeep);
             match done {
                 Ok(done) => {
                     first += done;
@@ -78,6 +79,18 @@ impl<S: Store> Volume<S> {
             self.fail();
             return Err(Fault::Fenced);
         }
+        Ok(())
+    }
+
+    /// Writes to the store what is ready for it, and what a flush will soon ask for. For a thread that has answered whoever
+    /// wrote, so that nobody waits for it; without it the same is done by the next flush, or once all buffers are full.
+    ///
+    /// # Errors
+    /// As for [`Volume::write`]; then the volume is closed for good, and whoever comes next hears of it.
+    pub fn settle(&self) -> Outcome {
+        self.alive()?;
+        self.lock().anticipate_flush();
+        while self.do_one(Haste::Append)? {}
         Ok(())
     }
 

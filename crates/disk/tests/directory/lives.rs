@@ -40,15 +40,25 @@ fn pattern(block: u64, life: u64) -> Vec<u8> {
 }
 
 fn open(path: &Path) -> Volume<Directory> {
-    let store = Directory::open(path, Access::Direct).unwrap();
+    let store = Directory::open(path, Access::default()).unwrap();
     Volume::open(store, key(), &Options::default()).unwrap()
 }
 
 #[test]
 fn what_was_written_is_read_after_closing_and_after_a_crash() {
+    for access in [Access::Cached, Access::Direct, Access::Buffered] {
+        written_is_read(access);
+    }
+}
+
+fn written_is_read(access: Access) {
+    let open = |path: &Path| {
+        let store = Directory::open(path, access).unwrap();
+        Volume::open(store, key(), &Options::default()).unwrap()
+    };
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = scratch.path().join("v");
-    let store = Directory::create(&path, Access::Direct).unwrap();
+    let store = Directory::create(&path, access).unwrap();
     let volume = Volume::create(store, key(), geometry(4096), &Options::default()).unwrap();
     assert_eq!(read(&volume, 0, 3), vec![0; 3 * BLOCK]);
     for block in 0..600 {
@@ -83,7 +93,7 @@ fn what_was_written_is_read_after_closing_and_after_a_crash() {
 fn overwriting_for_long_stays_within_the_space_allowed() {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = scratch.path().join("v");
-    let store = Directory::create(&path, Access::Direct).unwrap();
+    let store = Directory::create(&path, Access::default()).unwrap();
     let blocks = 16384; // 64 MiB
     let volume = Volume::create(store, key(), geometry(blocks), &Options::default()).unwrap();
     let used = blocks * 8 / 10;
@@ -129,14 +139,14 @@ fn a_successor_finds_what_was_acknowledged_and_not_written() {
     use cofferdam_disk::{Arena, Rescue, volume::Succession};
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = scratch.path().join("v");
-    let store = Directory::create(&path, Access::Direct).unwrap();
+    let store = Directory::create(&path, Access::default()).unwrap();
     Volume::create(store, key(), geometry(4096), &Options::default())
         .unwrap()
         .close()
         .unwrap();
     let live = |rescue: Option<Rescue>, work: &dyn Fn(&Volume<Directory>)| {
         let (file, arena) = Arena::new(4).unwrap();
-        let store = Directory::open(&path, Access::Direct).unwrap();
+        let store = Directory::open(&path, Access::default()).unwrap();
         let succession = Succession {
             arena: Some(arena),
             rescue: rescue.into_iter().collect(),
@@ -182,7 +192,7 @@ fn a_successor_finds_what_was_acknowledged_and_not_written() {
 fn upkeep_comes_to_an_end_after_many_short_lives() {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = scratch.path().join("v");
-    let store = Directory::create(&path, Access::Direct).unwrap();
+    let store = Directory::create(&path, Access::default()).unwrap();
     Volume::create(store, key(), geometry(64 << 10), &Options::default())
         .unwrap()
         .close()
@@ -248,14 +258,14 @@ impl Store for Noting {
 fn what_is_found_after_a_kill_is_on_stable_storage_before_anything_builds_upon_it() {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = scratch.path().join("v");
-    let store = Directory::create(&path, Access::Direct).unwrap();
+    let store = Directory::create(&path, Access::default()).unwrap();
     Volume::create(store, key(), geometry(4096), &Options::default())
         .unwrap()
         .close()
         .unwrap();
     let unsynced = Arc::default();
     let open = || {
-        let directory = Directory::open(&path, Access::Direct).unwrap();
+        let directory = Directory::open(&path, Access::default()).unwrap();
         let unsynced = Arc::clone(&unsynced);
         Volume::open(Noting { directory, unsynced }, key(), &Options::default()).unwrap()
     };
@@ -270,4 +280,31 @@ fn what_is_found_after_a_kill_is_on_stable_storage_before_anything_builds_upon_i
     assert!(unsynced.lock().unwrap().is_empty(), "{unsynced:?}");
     let mut memory = AlignedBuffer::new(memory_for(BLOCK));
     assert_eq!(volume.read(0, BLOCK, &mut memory).unwrap(), pattern(0, 1));
+}
+
+#[test]
+fn files_that_are_used_again_are_read_as_they_are_now() {
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = scratch.path().join("v");
+    let store = Directory::create(&path, Access::Cached).unwrap();
+    let name = |sequence| SegmentName { epoch: 1, sequence };
+    let bytes = 1 << 20;
+    let unit = store.alignment();
+    let mut memory = AlignedBuffer::new(bytes as usize + 8192);
+    for sequence in 1..40_u64 {
+        let now = name(sequence);
+        store.make(now, bytes, &[0; 512]).unwrap();
+        let mark = u8::try_from(sequence).unwrap();
+        // Small pieces, each read at once, so that the page cache has read ahead of all that follow.
+        for offset in (unit..bytes / 4).step_by(unit as usize) {
+            let mut piece = AlignedBuffer::new(unit as usize);
+            piece.fill(mark);
+            let piece = piece.get(..unit as usize).unwrap();
+            store.append(now, offset, piece).unwrap();
+            let start = store.read(now, offset, unit as usize, &mut memory).unwrap();
+            assert_eq!(memory[start..start + unit as usize], *piece, "{now} at {offset}");
+        }
+        store.sync(now).unwrap();
+        store.delete(now).unwrap();
+    }
 }
