@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cofferdam_model::ByteSize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Create, serve, check and describe sealed disks
@@ -124,21 +125,25 @@ pub(crate) struct Witness {
 #[derive(Debug, Args)]
 pub(crate) struct AccessChoice {
     /// How the store is read and written: past the page cache of this host, or through it
-    #[arg(long, value_enum, default_value = "direct", value_name = "WAY")]
+    #[arg(long, value_enum, default_value = "cached", value_name = "WAY")]
     pub(crate) access: Access,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Access {
-    /// O_DIRECT
+    /// Written past it, read through it: what was read is kept there, encrypted
+    Cached,
+    /// Past it, both: for hosts that have no memory to spare
     Direct,
-    /// The page cache
+    /// Through it, both
     Buffered,
 }
 
 impl From<Access> for cofferdam_disk::Access {
     fn from(access: Access) -> Self {
         match access {
+            Access::Cached => cofferdam_disk::Access::Cached,
             Access::Direct => cofferdam_disk::Access::Direct,
             Access::Buffered => cofferdam_disk::Access::Buffered,
         }

@@ -61,6 +61,9 @@ pub trait Disk: Send + Sync + 'static {
     /// `ENOSPC` where the store is full, `EIO` else.
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno>;
 
+    /// Called when a write has been answered, by the thread that did it: for work that nobody waits for.
+    fn between(&self) {}
+
     /// Returns when all writes and discards that had returned before are on the store.
     ///
     /// # Errors

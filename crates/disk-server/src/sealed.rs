@@ -36,6 +36,11 @@ impl<S: Store + 'static> Disk for Sealed<S> {
         self.told(self.0.write(offset, data))
     }
 
+    fn between(&self) {
+        // Where it fails the volume is closed, and the next request hears of it.
+        self.told(self.0.settle()).unwrap_or_default();
+    }
+
     fn flush(&self) -> Result<(), Errno> {
         self.told(self.0.flush())
     }

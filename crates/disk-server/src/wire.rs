@@ -3,6 +3,7 @@
 //! The supervisor has the rights (mounts, the loop device, `/dev/fuse`), the worker has the store and the key. The key
 //! goes from one to the other through a pipe and is in no packet.
 
+use crate::arguments::Access;
 use cofferdam_linux::packet;
 use cofferdam_model::{Problem, Result};
 use serde::{Deserialize, Serialize};
@@ -23,8 +24,8 @@ pub(crate) enum Order {
     /// Open the volume and serve it. Descriptors: the store's directory and lock, the key's pipe, the right to end the
     /// connection, the channels, and the arenas of the workers before, oldest first.
     Serve {
-        /// Past the host's page cache.
-        direct: bool,
+        /// How the store is read and written.
+        access: Access,
         /// What was remembered of the store.
         witness: Option<String>,
         /// How many channels there are.

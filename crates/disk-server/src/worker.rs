@@ -1,6 +1,7 @@
 //! A worker as its supervisor sees it: a process with a socket, and the memory that it leaves behind.
 
 use crate::{
+    arguments::Access,
     exporter::Connection,
     problem::doing,
     wire::{self, Order, Report},
@@ -29,7 +30,7 @@ use std::{
 pub(crate) struct Setting {
     pub(crate) claim: Claim,
     pub(crate) key: VolumeKey,
-    pub(crate) direct: bool,
+    pub(crate) access: Access,
     /// How long a request may take; a worker that says nothing for longer hangs.
     pub(crate) patience: Duration,
 }
@@ -101,7 +102,7 @@ impl Worker {
         descriptors.extend(connection.channels().iter().map(AsFd::as_fd));
         descriptors.extend(rescue.iter().map(AsFd::as_fd));
         let order = Order::Serve {
-            direct: setting.direct,
+            access: setting.access,
             witness,
             channels: connection.channels().len(),
             rescue: rescue.len(),

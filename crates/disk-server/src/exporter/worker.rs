@@ -3,7 +3,7 @@
 use super::answer::{Answer, answer};
 use super::{AlignedBuffer, Disk, READ_ROOM, TRANSFER_MAX};
 use cofferdam_linux::aligned::ALIGNMENT;
-use cofferdam_linux::fuse::{Abort, Channel, Received, Request, WRITE_HEADER_LENGTH};
+use cofferdam_linux::fuse::{Abort, Channel, Operation, Received, Request, WRITE_HEADER_LENGTH};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,12 +96,17 @@ fn serve_one(channel: &Channel, disk: &dyn Disk, memory: &mut Memory, busy: &Bus
     };
     let bytes = room.get(..length).unwrap_or_default();
     match Request::parse(bytes) {
-        Ok(request) => match timed(busy, || answer(disk, request, &mut memory.answers)) {
-            Ok(Answer::None) => {}
-            Ok(Answer::Body(body)) => channel.answer(request.unique, body.as_bytes())?,
-            Ok(Answer::Bytes(bytes)) => channel.answer(request.unique, bytes)?,
-            Err(error) => channel.refuse(request.unique, error)?,
-        },
+        Ok(request) => {
+            match timed(busy, || answer(disk, request, &mut memory.answers)) {
+                Ok(Answer::None) => {}
+                Ok(Answer::Body(body)) => channel.answer(request.unique, body.as_bytes())?,
+                Ok(Answer::Bytes(bytes)) => channel.answer(request.unique, bytes)?,
+                Err(error) => channel.refuse(request.unique, error)?,
+            }
+            if matches!(request.operation, Operation::Write { .. }) {
+                timed(busy, || disk.between());
+            }
+        }
         Err(malformed) => match malformed.unique {
             Some(unique) => channel.refuse(unique, super::Errno::IO)?,
             None => return Err(io::ErrorKind::InvalidData.into()),

@@ -3,7 +3,7 @@
 //! This process is the supervisor: it mounts, and has the loop device; the worker that it starts has the store open.
 
 use crate::{
-    arguments::{Access, Serve},
+    arguments::Serve,
     exporter::Connection,
     filesystem::Mounted,
     key_file, memory_group,
@@ -44,7 +44,7 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     let setting = Setting {
         key: key_file::read(&serve.key.key_file)?,
         claim: opened::claim(&serve.store)?,
-        direct: serve.access.access == Access::Direct,
+        access: serve.access.access,
         patience: Duration::from_secs(serve.patience),
     };
     let witness = serve

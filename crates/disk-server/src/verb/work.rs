@@ -10,7 +10,7 @@ use crate::{
     wire::{self, Order, Report},
 };
 use cofferdam_disk::{
-    Access, Arena, Claim, Directory, Rescue, Volume, Witness,
+    Arena, Claim, Directory, Rescue, Volume, Witness,
     volume::{Keeper, Options, Succession, reserve_keys},
 };
 use cofferdam_linux::{
@@ -67,7 +67,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let orders = wire::receive(socket.as_fd())?;
     let Some((
         Order::Serve {
-            direct,
+            access,
             witness,
             channels,
             rescue,
@@ -81,7 +81,6 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let lent = Lent::take(descriptors, channels, rescue)?;
     let (arena_file, arena) = Arena::new(BUFFERS).map_err(doing("taking memory for the disk"))?;
     wire::send(socket.as_fd(), &Report::Arena, &[arena_file.as_fd()])?;
-    let access = if direct { Access::Direct } else { Access::Buffered };
     let places = lent
         .channels
         .into_iter()
@@ -90,7 +89,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let places = places.map_err(doing("taking locked memory"))?;
     reserve_keys().map_err(of_fault)?;
     let missing = confine(&lent.claim)?;
-    let store = Directory::on(lent.claim, access).map_err(doing("opening the store"))?;
+    let store = Directory::on(lent.claim, access.into()).map_err(doing("opening the store"))?;
     let key = VolumeKey::read(File::from(lent.key)).map_err(doing("taking the key"))?;
     let options = Options {
         witness: witness.as_deref().and_then(Witness::parse),
