@@ -205,7 +205,7 @@ impl<S: Store> Volume<S> {
 
     /// After something was taken: the keeper sees to it that it does not stay in memory alone.
     fn stir_keeper(&self, upkeep: bool) {
-        if upkeep || self.work.dozes.swap(false, Ordering::SeqCst) {
+        if upkeep || self.work.dozes.load(Ordering::SeqCst) && self.work.dozes.swap(false, Ordering::SeqCst) {
             self.wake_keeper();
         }
     }
