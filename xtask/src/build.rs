@@ -38,11 +38,15 @@ pub(crate) fn images() -> Outcome<PathBuf> {
     Ok(target()?.join("images"))
 }
 
-/// Builds what the tests drive, with the features of the whole workspace, as `cargo test` does: so nothing is
-/// built twice.
+/// What makes tests do all that they can, where a plain `cargo test` samples.
+pub(crate) const THOROUGH: &str = "cofferdam-disk/every-byte";
+
+/// Builds what the tests drive, with the targets and features of the whole workspace, as `cargo test` does: both decide
+/// which features the dependencies have, and so nothing is built twice.
 pub(crate) fn for_tests() -> Outcome<PathBuf> {
     step("building", || {
-        cargo(&["build", "--quiet", "--workspace", "--bins"])
+        let targets = ["--workspace", "--bins", "--tests", "--features", THOROUGH];
+        cargo(&[["build", "--quiet"].as_slice(), &targets].concat())
     })?;
     Ok(target()?.join("debug"))
 }

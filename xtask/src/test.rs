@@ -27,9 +27,6 @@ pub(crate) fn run(filter: &str, install: bool) -> Outcome<u8> {
     Ok(totals.exit_code())
 }
 
-/// What makes tests do all that they can, where a plain `cargo test` samples.
-const THOROUGH: &str = "cofferdam-disk/every-byte";
-
 /// `cargo test`, its lines passed on as they come and its results counted.
 fn unit_tests(filter: &str) -> Outcome<Totals> {
     let mut child = cargo_command(&[
@@ -37,7 +34,7 @@ fn unit_tests(filter: &str) -> Outcome<Totals> {
         "--workspace",
         "--no-fail-fast",
         "--features",
-        THOROUGH,
+        build::THOROUGH,
         "--",
         filter,
     ])

@@ -85,7 +85,10 @@ fn run<S: Store>(volume: &Volume<S>, stop: &AtomicBool, mut remember: Remember) 
             remember(witness);
             told = Some(witness);
         }
-        rest(volume, witness, due);
+        if rest(volume, witness, due) {
+            // Whoever woke it has only begun.
+            due = Instant::now() + RHYTHM;
+        }
     }
 }
 
@@ -103,7 +106,8 @@ fn round<S: Store>(volume: &Volume<S>, due: &mut Instant) -> Outcome {
 }
 
 /// Waits for a sign, and while anything happens no longer than until `due`: whoever writes need not wake the keeper then.
-fn rest<S: Store>(volume: &Volume<S>, told: Witness, due: Instant) {
+/// Answers whether nothing was happening.
+fn rest<S: Store>(volume: &Volume<S>, told: Witness, due: Instant) -> bool {
     // INVARIANT: set before the log is looked at. Whoever writes after that look sees it, and gives a sign.
     volume.work.dozes.store(true, Ordering::SeqCst);
     let still = {
@@ -122,4 +126,5 @@ fn rest<S: Store>(volume: &Volume<S>, told: Witness, due: Instant) {
     }
     *wanted = false;
     volume.work.dozes.store(false, Ordering::SeqCst);
+    still
 }

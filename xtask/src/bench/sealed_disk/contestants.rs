@@ -9,7 +9,7 @@
 
 use super::{
     ext4::Ext4,
-    loop_device, mounts,
+    loop_device, memory, mounts,
     server::{Memory, Server},
 };
 use clap::ValueEnum;
@@ -157,13 +157,17 @@ impl Contestant {
             self.close()?;
             self.open()?;
         }
-        mounts::drop_caches()
+        mounts::drop_caches()?;
+        memory::warm();
+        Ok(())
     }
 
     /// Everything is on the disk, and nothing in the kernel's caches.
     pub(crate) fn settle(&self) -> Outcome {
         mounts::sync(&self.mount())?;
-        mounts::drop_caches()
+        mounts::drop_caches()?;
+        memory::warm();
+        Ok(())
     }
 
     /// The memory of its server so far: the peak is that of all servers that it has had. None where it has

@@ -46,13 +46,6 @@ impl Job {
         }
     }
 
-    /// The same past the page cache, which keeps what it holds.
-    pub(crate) fn past_the_cache(size: u64) -> Self {
-        let mut job = Job::sequential_write(size);
-        job.more.push("--direct=1".to_owned());
-        job
-    }
-
     /// Large blocks through the whole file.
     pub(crate) fn sequential_read(size: u64) -> Self {
         Job {

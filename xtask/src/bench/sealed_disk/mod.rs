@@ -9,7 +9,7 @@
 //! | [`acts`] | what is done with each for a figure, and what must be there before |
 //! | [`tree`], [`fio`], [`pgbench`], [`opening`], [`space`] | the acts themselves |
 //! | [`processor`], [`noise`] | the machine's processor time; bytes that do not compress |
-//! | [`untouched`] | the disk's free space, written over beforehand |
+//! | [`memory`] | free memory, touched before it is used |
 //! | [`figures`] | medians, table, JSON |
 //!
 //! It runs in namespaces of its own, so that mounts and servers end with it however it ends; the outer half
@@ -21,6 +21,7 @@ mod ext4;
 mod figures;
 mod fio;
 mod loop_device;
+mod memory;
 mod mounts;
 mod noise;
 mod opening;
@@ -31,7 +32,6 @@ mod promises;
 mod server;
 mod space;
 mod tree;
-mod untouched;
 
 pub(crate) use loop_device::detach_leftovers;
 
@@ -159,7 +159,6 @@ fn measure(workshop: &Workshop, options: &Options, plan: &Plan, figures: &mut Fi
 
 /// Each row by all contestants, then the next; and all of that again.
 fn in_turn(workshop: &Workshop, kinds: &[Kind], acts: &[Act], plan: &Plan, figures: &mut Figures) -> Outcome {
-    untouched::write_over(&workshop.place, plan.touched_bytes)?;
     let stage = step("making the archive", || {
         Ok(Stage {
             tree: Tree::make(&workshop.place, plan.files)?,

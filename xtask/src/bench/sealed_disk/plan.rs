@@ -35,8 +35,6 @@ pub(crate) struct Plan {
     pub(crate) opens: u32,
     /// The volume that is filled and overwritten, in bytes.
     pub(crate) space_bytes: u64,
-    /// How much of the disk's free space is written once beforehand, in bytes.
-    pub(crate) touched_bytes: u64,
 }
 
 impl Plan {
@@ -53,7 +51,6 @@ impl Plan {
             open_bytes: GIB,
             opens: 3,
             space_bytes: 2 * GIB,
-            touched_bytes: 40 * GIB,
         }
     }
 
@@ -70,7 +67,6 @@ impl Plan {
             open_bytes: 64 * MIB,
             opens: 1,
             space_bytes: 512 * MIB,
-            touched_bytes: 0,
         }
     }
 }
