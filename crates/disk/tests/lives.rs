@@ -6,6 +6,18 @@ use cofferdam_disk_sim::lives::lead;
 const FIRST: u64 = 1;
 const COUNT: u64 = 1000;
 
+/// Beyond those: lives on stores without room that went wrong once. A segment that could not be made failed a write; a
+/// checkpoint that would have made room was given none.
+const ONCE_WRONG: [u64; 4] = [567, 3688, 13642, 14422];
+
+#[test]
+fn no_life_that_went_wrong_once_does_again() {
+    for seed in ONCE_WRONG {
+        let report = lead(seed, 1, || ());
+        assert!(report.failures.is_empty(), "{:#?}", report.failures);
+    }
+}
+
 #[test]
 fn no_life_goes_wrong() {
     let report = lead(FIRST, COUNT, || ());
