@@ -1,4 +1,14 @@
 //! One volume with its oracle: does an operation to both, and compares.
+//!
+//! | room | subject |
+//! |---|---|
+//! | [`opening`] | the volume opened again, after deaths |
+//! | [`excuse`] | which failures are right |
+
+mod excuse;
+mod opening;
+
+pub use opening::Opening;
 
 use crate::{
     Wrong,
@@ -8,8 +18,8 @@ use crate::{
     store::{Faults, SimStore},
 };
 use cofferdam_disk::{
-    Arena, BLOCK, Fault, Geometry, Memory, Rescue, Store, Volume, Witness,
-    volume::{Options, Succession, check::check, memory_for},
+    BLOCK, Fault, Geometry, Memory, Store, Volume, Witness,
+    volume::{Options, check::check, memory_for},
 };
 use cofferdam_linux::aligned::AlignedBuffer;
 use cofferdam_vault::VolumeKey;
@@ -73,22 +83,6 @@ pub struct Ground {
     /// The most segments on the store.
     pub room: usize,
 }
-
-/// How a volume is opened again.
-#[derive(Debug, Clone, Default)]
-pub struct Opening {
-    /// Whether the power failed: then nothing is left in memory either.
-    pub power: bool,
-    /// The acts at which openings die before one comes through, and whether the power fails with them.
-    pub deaths: Vec<(u64, bool)>,
-    /// Whether the newest witness is held against it.
-    pub with_witness: bool,
-    /// Whether its memory is to outlive it.
-    pub with_arena: bool,
-}
-
-/// A volume, and what a successor would find.
-type Opened = (Volume<SimStore>, Option<OwnedFd>);
 
 /// How an operation went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,50 +305,6 @@ impl Session {
         }
     }
 
-    /// Whether a failure is one that was ordered.
-    fn excuse(&self, fault: &Fault, act: &str) -> Result<Went, Wrong> {
-        let wrong = || Err(Wrong::new(format!("{act}: {fault}")));
-        match fault {
-            _ if self.store.is_dead() => Ok(Went::Down),
-            Fault::Full if self.is_full()? => Ok(Went::On),
-            Fault::Store { .. } if self.faults.write_error_at.is_some() => {
-                // What failed once must not be acknowledged ever after.
-                if self.volume()?.flush().is_ok() {
-                    return Err(Wrong::new(format!(
-                        "a flush was acknowledged after {act}: {fault}"
-                    )));
-                }
-                Ok(Went::Down)
-            }
-            Fault::Store { .. } if self.faults.read_error_at.is_some() => Ok(Went::On),
-            _ => wrong(),
-        }
-    }
-
-    /// Whether the store has so little room that a write may fail.
-    fn is_full(&self) -> Result<bool, Wrong> {
-        if self.ground.room > 1 << 20 {
-            return Ok(false);
-        }
-        let usage = self.volume()?.usage();
-        let cells = u64::from(self.ground.geometry.cells());
-        // Room that nobody can be promised: ready segments, the tail, checkpoints.
-        let room = self.ground.room.saturating_sub(12) as u64 * cells;
-        Ok(usage.live_cells * 10 >= room * 6)
-    }
-
-    /// At rest no more space is used than is allowed.
-    fn within_space(&self) -> Result<Went, Wrong> {
-        let usage = self.volume()?.usage();
-        let segment = u64::from(usage.segment_bytes);
-        let used = u64::from(usage.segments) * segment;
-        let most = usage.live_cells * BLOCK as u64 * 14 / 10 + 14 * segment;
-        if used > most {
-            return Err(Wrong::new(format!("too much space is used: {usage:?}")));
-        }
-        Ok(Went::On)
-    }
-
     fn flush(&mut self) -> Result<Went, Wrong> {
         if let Err(fault) = self.volume()?.flush() {
             return self.excuse(&fault, "flush");
@@ -460,72 +410,6 @@ impl Session {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Opens the volume after its process has ended; then everything is read.
-    ///
-    /// # Errors
-    /// What the engine did wrong.
-    pub fn recover(&mut self, opening: &Opening) -> Result<(), Wrong> {
-        self.volume = None;
-        self.end(opening.power);
-        let power = opening.deaths.iter().any(|(_, power)| *power);
-        if self.arena.is_some() && !power && self.faults.write_error_at.is_none() {
-            self.oracle.outlived();
-        }
-        let carried = self.carry();
-        let mut deaths = carried.iter().map(|at| (*at, true)).chain(opening.deaths.clone());
-        let (volume, arena) = loop {
-            let death = deaths.next();
-            self.faults = Faults {
-                crash_at: death.map(|(act, _)| act),
-                ..Faults::default()
-            };
-            self.store = self.store.again(self.faults);
-            match self.open(opening)? {
-                Ok(opened) if !self.store.is_dead() => break opened,
-                Err(fault) if !self.store.is_dead() => return Err(Wrong::new(format!("open: {fault}"))),
-                _ => {
-                    self.carried = None;
-                    self.end(death.is_some_and(|(_, power)| power));
-                }
-            }
-        };
-        // It came through before its death: that is called off, or put off.
-        match self.carry() {
-            Some(at) => self.order_death(at),
-            None => self.order(Faults::default()),
-        }
-        let moment = self.oracle.explains(&everything(&volume, false)?)?;
-        self.oracle.went_back_to(moment);
-        self.witness = Some(volume.witness());
-        (self.volume, self.arena) = (Some(volume), arena);
-        Ok(())
-    }
-
-    /// The ordered death, as the next process counts its acts.
-    fn carry(&mut self) -> Option<u64> {
-        let (acts, _) = self.store.counts();
-        self.carried = self.carried.filter(|_| !self.store.is_dead());
-        self.carried = self.carried.map(|at| at.saturating_sub(acts));
-        self.carried
-    }
-
-    fn open(&self, opening: &Opening) -> Result<Result<Opened, Fault>, Wrong> {
-        let broken = |error: io::Error| Wrong::new(error.to_string());
-        let mut options = options(&self.ground, self.witness);
-        options.witness = options.witness.filter(|_| opening.with_witness);
-        let rescue = self.arena.as_ref().map(OwnedFd::try_clone).transpose();
-        let rescue = rescue.map_err(broken)?.map(Rescue::new).into_iter().collect();
-        let (file, arena) = if opening.with_arena {
-            let (file, arena) = Arena::new(self.ground.memory.buffers).map_err(broken)?;
-            (Some(file), Some(arena))
-        } else {
-            (None, None)
-        };
-        let succession = Succession { arena, rescue };
-        let volume = Volume::succeed(self.store.clone(), key()?, &options, succession);
-        Ok(volume.map(|volume| (volume, file)))
     }
 
     /// Numbers for whoever leads the session.
