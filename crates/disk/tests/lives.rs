@@ -4,7 +4,7 @@ use cofferdam_disk_sim::lives::lead;
 
 /// The seeds: always the same ones here, so that a failure is found again.
 const FIRST: u64 = 1;
-const COUNT: u64 = 1000;
+const COUNT: u64 = 3000;
 
 /// Beyond those: lives on stores without room that went wrong once. A segment that could not be made failed a write; a
 /// checkpoint that would have made room was given none.
