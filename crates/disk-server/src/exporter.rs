@@ -9,6 +9,7 @@
 //! | [`Serving`] | the serving side: a thread for each channel |
 //! | `answer` | one request of the kernel's → one call of the disk |
 //! | `worker` | a thread that receives and answers |
+//! | [`Reply`] | the right to answer a flush later |
 //!
 //! INVARIANT: nothing here opens a file, or asks for memory, once the device is there.
 
@@ -16,6 +17,7 @@ mod answer;
 mod attached;
 mod connection;
 mod fuse_loop;
+mod reply;
 mod serving;
 mod worker;
 
@@ -24,6 +26,7 @@ pub use cofferdam_linux::aligned::AlignedBuffer;
 pub use cofferdam_linux::fuse::Abort;
 pub use connection::{Connection, READ_AHEAD};
 pub use fuse_loop::FuseLoop;
+pub use reply::Reply;
 pub use rustix::io::Errno;
 pub use serving::{Place, Serving};
 
@@ -64,11 +67,9 @@ pub trait Disk: Send + Sync + 'static {
     /// Called when a write has been answered, by the thread that did it: for work that nobody waits for.
     fn between(&self) {}
 
-    /// Returns when all writes and discards that had returned before are on the store.
-    ///
-    /// # Errors
-    /// `EIO`, and for every later call too.
-    fn flush(&self) -> Result<(), Errno>;
+    /// Brings all writes and discards that had returned before to the store, and then replies: `EIO` where that fails, to
+    /// every later call too. It need not wait for what other threads are doing: any of them may reply.
+    fn flush(&self, reply: Reply);
 
     /// Forgets a range, which reads as zeros from then on. `length` may be all of the disk.
     ///

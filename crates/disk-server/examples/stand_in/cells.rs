@@ -1,6 +1,6 @@
 //! Sealed blocks in one file, appended as they are written. The map is in memory and lost at the end.
 
-use cofferdam_disk_server::exporter::{AlignedBuffer, BLOCK, Disk, Errno};
+use cofferdam_disk_server::exporter::{AlignedBuffer, BLOCK, Disk, Errno, Reply};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustix::fs::OFlags;
 use std::cell::RefCell;
@@ -173,14 +173,15 @@ impl Disk for Cells {
         SEALING.with_borrow_mut(|buffer| self.append(offset / BLOCK, data, buffer))
     }
 
-    fn flush(&self) -> Result<(), Errno> {
+    fn flush(&self, reply: Reply) {
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         let written = self.written.load(Ordering::Acquire);
+        let mut outcome = Ok(());
         if *synced < written {
-            self.log.sync_data().map_err(|_| Errno::IO)?;
+            outcome = self.log.sync_data().map_err(|_| Errno::IO);
             *synced = written;
         }
-        Ok(())
+        reply.send(outcome);
     }
 
     fn discard(&self, offset: u64, length: u64) -> Result<(), Errno> {

@@ -1,6 +1,6 @@
 //! One request of the kernel's → one call of the disk. The filesystem has a root directory and in it one file, `disk`.
 
-use super::{AlignedBuffer, BLOCK, Disk, Errno, TRANSFER_MAX};
+use super::{AlignedBuffer, BLOCK, Disk, Errno, Reply, TRANSFER_MAX};
 use cofferdam_linux::fuse::{Attributes, Body, OpenFlags, Operation, ROOT, Request};
 use rustix::fs::FallocateFlags;
 
@@ -15,7 +15,7 @@ const ROOT_MODE: u32 = 0o040_500;
 
 /// What goes back to the kernel.
 pub(super) enum Answer<'b> {
-    /// Nothing: the request has no answer.
+    /// Nothing: the request has no answer, or another thread gives it.
     None,
     /// Success, with a small structure or without.
     Body(Body),
@@ -23,10 +23,12 @@ pub(super) enum Answer<'b> {
     Bytes(&'b [u8]),
 }
 
-/// Does what the kernel asks for. `room` is where a read may put its bytes; at least [`super::READ_ROOM`].
+/// Does what the kernel asks for. `room` is where a read may put its bytes; at least [`super::READ_ROOM`]. `reply` makes
+/// the right to answer later.
 pub(super) fn answer<'b>(
     disk: &dyn Disk,
     request: Request<'_>,
+    reply: impl FnOnce() -> Reply,
     room: &'b mut AlignedBuffer,
 ) -> Result<Answer<'b>, Errno> {
     let body = match request.operation {
@@ -41,8 +43,8 @@ pub(super) fn answer<'b>(
             Body::written(u32::try_from(data.len()).map_err(|_| Errno::INVAL)?)
         }
         Operation::Fsync => {
-            disk.flush()?;
-            Body::empty()
+            disk.flush(reply());
+            return Ok(Answer::None);
         }
         Operation::Allocate { offset, length, mode } => {
             within(disk, request.node, offset, length)?;

@@ -1,5 +1,6 @@
 //! The serving side of the exporter: a thread for each channel.
 
+use super::reply::{Line, Unanswered};
 use super::worker::{Busy, Memory, Worker};
 use super::{Abort, Disk};
 use cofferdam_linux::fuse::Channel;
@@ -50,6 +51,7 @@ pub struct Serving {
     abort: Abort,
     ended: OwnedFd,
     busy: Vec<Arc<Busy>>,
+    lines: Vec<Arc<Line>>,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -65,20 +67,26 @@ impl Serving {
             abort,
             ended,
             busy: Vec::new(),
+            lines: Vec::new(),
             threads: Vec::new(),
         };
         for Place { channel, memory } in places {
             let busy = Arc::new(Busy::default());
-            let worker = Worker {
+            let line = Arc::new(Line {
                 channel,
-                disk: Arc::clone(disk),
                 abort: serving.abort.try_clone()?,
+                unanswered: Unanswered::default(),
+            });
+            let worker = Worker {
+                line: Arc::clone(&line),
+                disk: Arc::clone(disk),
                 alive: Arc::clone(&alive),
                 memory,
                 busy: Arc::clone(&busy),
             };
             let builder = std::thread::Builder::new().name(format!("disk-{}", serving.threads.len()));
             serving.busy.push(busy);
+            serving.lines.push(line);
             serving.threads.push(builder.spawn(move || worker.run())?);
         }
         Ok(serving)
@@ -87,11 +95,9 @@ impl Serving {
     /// How long the request that has waited longest for the disk has been waiting; zero where none is.
     #[must_use]
     pub fn longest(&self) -> Duration {
-        self.busy
-            .iter()
-            .map(|busy| busy.since())
-            .max()
-            .unwrap_or_default()
+        let working = self.busy.iter().map(|busy| busy.since());
+        let waiting = self.lines.iter().map(|line| line.unanswered.longest());
+        working.chain(waiting).max().unwrap_or_default()
     }
 
     /// The right to end the disk at once.

@@ -1,9 +1,10 @@
 //! A thread that receives requests, has them done and answers.
 
 use super::answer::{Answer, answer};
+use super::reply::{Line, Reply};
 use super::{AlignedBuffer, Disk, READ_ROOM, TRANSFER_MAX};
 use cofferdam_linux::aligned::ALIGNMENT;
-use cofferdam_linux::fuse::{Abort, Channel, Operation, Received, Request, WRITE_HEADER_LENGTH};
+use cofferdam_linux::fuse::{Abort, Operation, Received, Request, WRITE_HEADER_LENGTH};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +15,8 @@ const REQUEST_AT: usize = ALIGNMENT - WRITE_HEADER_LENGTH;
 
 /// All that one thread needs, made before it starts.
 pub(super) struct Worker {
-    pub(super) channel: Channel,
+    pub(super) line: Arc<Line>,
     pub(super) disk: Arc<dyn Disk>,
-    /// Ends the connection where this thread ends before it: its requests would wait for ever.
-    pub(super) abort: Abort,
     #[expect(
         dead_code,
         reason = "it is there to be closed with the thread: whoever has the other end knows then"
@@ -65,9 +64,9 @@ impl Worker {
     /// # Errors
     /// Where the kernel's requests cannot be read or answered; the connection is ended then.
     pub(super) fn run(mut self) -> io::Result<()> {
-        let guard = EndTogether(&self.abort);
+        let guard = EndTogether(&self.line.abort);
         loop {
-            match serve_one(&self.channel, self.disk.as_ref(), &mut self.memory, &self.busy)? {
+            match serve_one(&self.line, self.disk.as_ref(), &mut self.memory, &self.busy)? {
                 Received::End => break,
                 Received::Request(_) | Received::Nothing => {}
             }
@@ -88,7 +87,8 @@ impl Drop for EndTogether<'_> {
 }
 
 /// Receives one request and answers it.
-fn serve_one(channel: &Channel, disk: &dyn Disk, memory: &mut Memory, busy: &Busy) -> io::Result<Received> {
+fn serve_one(line: &Arc<Line>, disk: &dyn Disk, memory: &mut Memory, busy: &Busy) -> io::Result<Received> {
+    let channel = &line.channel;
     let room = memory.requests.get_mut(REQUEST_AT..).unwrap_or_default();
     let received = channel.receive(room)?;
     let Received::Request(length) = received else {
@@ -97,7 +97,8 @@ fn serve_one(channel: &Channel, disk: &dyn Disk, memory: &mut Memory, busy: &Bus
     let bytes = room.get(..length).unwrap_or_default();
     match Request::parse(bytes) {
         Ok(request) => {
-            match timed(busy, || answer(disk, request, &mut memory.answers)) {
+            let reply = || Reply::new(line, request.unique);
+            match timed(busy, || answer(disk, request, reply, &mut memory.answers)) {
                 Ok(Answer::None) => {}
                 Ok(Answer::Body(body)) => channel.answer(request.unique, body.as_bytes())?,
                 Ok(Answer::Bytes(bytes)) => channel.answer(request.unique, bytes)?,

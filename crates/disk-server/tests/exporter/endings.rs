@@ -1,7 +1,7 @@
 //! How a device ends: by abort, by a panic, by being dropped. Never with somebody waiting for ever.
 
 use crate::memory::{Memory, SIZE, attach, open, pattern, wait_for_end};
-use cofferdam_disk_server::exporter::{AlignedBuffer, BLOCK, Disk, Errno, Exporter, FuseLoop};
+use cofferdam_disk_server::exporter::{AlignedBuffer, BLOCK, Disk, Errno, Exporter, FuseLoop, Reply};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,8 +44,8 @@ fn a_disk_that_panics_ends_with_an_error() {
         fn write(&self, _: u64, _: &[u8]) -> Result<(), Errno> {
             Err(Errno::NOSPC)
         }
-        fn flush(&self) -> Result<(), Errno> {
-            Ok(())
+        fn flush(&self, reply: Reply) {
+            reply.send(Ok(()));
         }
         fn discard(&self, _: u64, _: u64) -> Result<(), Errno> {
             Ok(())

@@ -5,4 +5,6 @@ mod data;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod flushes;
+#[cfg(test)]
 mod memory;

@@ -1,11 +1,14 @@
 //! A disk in memory that can fail and hang, and its device.
 
-use cofferdam_disk_server::exporter::{AlignedBuffer, Attached, BLOCK, Disk, Errno, Exporter, FuseLoop};
+use cofferdam_disk_server::exporter::{
+    AlignedBuffer, Attached, BLOCK, Disk, Errno, Exporter, FuseLoop, Reply,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Barrier, Mutex};
 
 pub(crate) const SIZE: usize = 64 << 20;
@@ -17,6 +20,8 @@ pub(crate) struct Memory {
     pub(crate) flushes: AtomicUsize,
     pub(crate) discards: Mutex<Vec<(u64, u64)>>,
     pub(crate) hangs: AtomicBool,
+    /// Where flushes leave the right to answer them, if there is such a place.
+    pub(crate) replies: Mutex<Option<Sender<Reply>>>,
     /// Where a read that hangs waits: for the test, twice.
     pub(crate) gate: Barrier,
 }
@@ -28,6 +33,7 @@ impl Memory {
             flushes: AtomicUsize::new(0),
             discards: Mutex::default(),
             hangs: AtomicBool::new(false),
+            replies: Mutex::default(),
             gate: Barrier::new(2),
         })
     }
@@ -63,9 +69,12 @@ impl Disk for Memory {
         Ok(())
     }
 
-    fn flush(&self) -> Result<(), Errno> {
+    fn flush(&self, reply: Reply) {
         self.flushes.fetch_add(1, Ordering::SeqCst);
-        Ok(())
+        match &*self.replies.lock().unwrap() {
+            Some(replies) => replies.send(reply).unwrap(),
+            None => reply.send(Ok(())),
+        }
     }
 
     fn discard(&self, offset: u64, length: u64) -> Result<(), Errno> {

@@ -5,7 +5,7 @@
 //! | [`open`] | creating, opening, closing |
 //! | [`recover`] | from head and segments to the state of the log |
 //! | [`scan`] | walking the records of a segment |
-//! | [`read`], [`write`] | the disk's own operations |
+//! | [`read`], [`write`], [`flushes`] | the disk's own operations |
 //! | [`perform`] | doing the log's actions on the store |
 //! | [`upkeep`] | checkpoints, cleaning, making room |
 //! | [`keeper`] | the thread that sees to upkeep |
@@ -14,6 +14,7 @@
 #[cfg(feature = "judge")]
 mod audit;
 pub mod check;
+mod flushes;
 mod keeper;
 mod open;
 mod perform;
@@ -24,6 +25,7 @@ mod upkeep;
 mod write;
 
 pub use check::{Check, Finding};
+pub use flushes::Flushed;
 pub use keeper::{Keeper, Remember};
 pub use open::{Identity, Succession, identify};
 pub use read::memory_for;
@@ -35,6 +37,7 @@ use crate::{
     log::{Log, Memory},
     store::Store,
 };
+use flushes::Flushes;
 use std::{
     fmt, io,
     sync::{
@@ -97,6 +100,7 @@ pub struct Volume<S> {
     /// Something has come to its end: whoever waits looks again.
     changed: Condvar,
     waiting: AtomicU64,
+    flushes: Flushes,
     /// Held by whoever cleans or writes a checkpoint.
     upkeep: Mutex<()>,
     failed: AtomicBool,
@@ -198,9 +202,14 @@ impl<S: Store> Volume<S> {
     /// Closes the volume for good to everything but reads of nothing: every call from now on fails.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::SeqCst);
-        let _log = self.lock();
+        let log = self.lock();
+        let waiting = self.flushes.take_all();
         self.changed.notify_all();
         self.wake_keeper();
+        drop(log);
+        for then in waiting {
+            then(Err(Fault::Failed));
+        }
     }
 
     /// After something was taken: the keeper sees to it that it does not stay in memory alone.

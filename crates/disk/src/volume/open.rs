@@ -5,7 +5,7 @@
 //! So a replay never crosses from one epoch into another, and segments of an epoch that never got so far are
 //! leftovers.
 
-use super::{Options, Volume, Work, recover::Recovery, scan::open_segment};
+use super::{Options, Volume, Work, flushes::Flushes, recover::Recovery, scan::open_segment};
 use crate::{
     fault::{Fault, Outcome},
     format::{
@@ -202,6 +202,7 @@ impl<S: Store> Volume<S> {
             log: Mutex::new(log),
             changed: Condvar::new(),
             waiting: AtomicU64::new(0),
+            flushes: Flushes::default(),
             upkeep: Mutex::new(()),
             failed: AtomicBool::new(false),
             work: Work::default(),

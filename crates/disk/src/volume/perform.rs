@@ -9,11 +9,25 @@ use crate::{
 use std::io;
 
 impl<S: Store> Volume<S> {
-    /// Does one action; answers whether there was one.
+    /// Does one action, and then what flushes wait for; answers whether there was one.
     ///
     /// # Errors
     /// Whatever closes the volume for good: a write, a sync or a head that failed.
     pub(super) fn do_one(&self, haste: Haste) -> Outcome<bool> {
+        let any = self.do_next(haste)?;
+        if any {
+            self.carry_on()?;
+        }
+        Ok(any)
+    }
+
+    /// Whoever waits for a flush has gone away: the thread that ends an action does what comes next for it.
+    pub(super) fn carry_on(&self) -> Outcome {
+        while self.flushes.are_awaited() && self.do_next(Haste::Sync)? {}
+        Ok(())
+    }
+
+    fn do_next(&self, haste: Haste) -> Outcome<bool> {
         self.alive()?;
         let action = {
             let mut log = self.lock();
@@ -63,7 +77,12 @@ impl<S: Store> Volume<S> {
             Action::Sync { name, upto } => {
                 // A sync that fails is never tried again: what the page cache dropped would pass for written.
                 self.store.sync(name).map_err(Fault::store("sync"))?;
-                self.lock().synced(upto);
+                let durable = {
+                    let mut log = self.lock();
+                    log.synced(upto);
+                    self.flushes.take_durable(log.witness().mark.lsn)
+                };
+                self.answer(durable);
             }
             Action::ReplaceHead { expected, new } => {
                 let replaced = self.store.replace_head(expected.as_deref(), &new);

@@ -1,4 +1,4 @@
-//! Writes, discards and flushes.
+//! Writes and discards.
 
 use super::Volume;
 use crate::{
@@ -62,22 +62,6 @@ impl<S: Store> Volume<S> {
                 }
                 Err(blocked) => self.unblock(blocked)?,
             }
-        }
-        Ok(())
-    }
-
-    /// Brings everything that was written before to stable storage. Those who ask at the same time share one sync.
-    ///
-    /// # Errors
-    /// [`Fault::Fenced`] where another process has opened the volume since; otherwise as for [`Volume::write`].
-    pub fn flush(&self) -> Outcome {
-        self.alive()?;
-        let upto = self.lock().request_flush();
-        self.until_durable(upto)?;
-        let ours = self.store.head_is_ours().map_err(Fault::store("read the head"))?;
-        if !ours {
-            self.fail();
-            return Err(Fault::Fenced);
         }
         Ok(())
     }

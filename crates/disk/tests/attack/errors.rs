@@ -9,7 +9,7 @@ use cofferdam_linux::aligned::AlignedBuffer;
 use std::path::Path;
 
 /// Opens a volume on a store whose weather can turn.
-fn open_below(weather: &Weather, path: &Path) -> Outcome<Volume<Failing<Directory>>> {
+pub(crate) fn open_below(weather: &Weather, path: &Path) -> Outcome<Volume<Failing<Directory>>> {
     let store = Failing {
         below: Directory::open(path, Access::Buffered).unwrap(),
         weather: weather.clone(),

@@ -3,7 +3,11 @@
 use cofferdam_disk::{Store, geometry::SegmentName};
 use std::{
     fmt, io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
 };
 
 /// What is asked of a store.
@@ -22,7 +26,38 @@ type Judge = Box<dyn FnMut(Request) -> io::Result<()> + Send>;
 
 /// What decides over the requests of a [`Failing`] store; it can be changed while the store is in use.
 #[derive(Clone)]
-pub(crate) struct Weather(Arc<Mutex<Judge>>);
+pub(crate) struct Weather {
+    judge: Arc<Mutex<Judge>>,
+    held: Arc<Mutex<Option<Held>>>,
+}
+
+/// The request that is to be kept waiting, seen from the store.
+struct Held {
+    kind: fn(Request) -> bool,
+    enter: Sender<()>,
+    left: Receiver<io::Result<()>>,
+}
+
+/// A request that is kept waiting until [`Gate::open`]; others pass it by.
+pub(crate) struct Gate {
+    entered: Receiver<()>,
+    leave: Sender<io::Result<()>>,
+}
+
+/// Far more than it takes: this machine may be busy.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+impl Gate {
+    /// Returns once the request waits.
+    pub(crate) fn wait_for_somebody(&self) {
+        self.entered.recv_timeout(LONG).unwrap();
+    }
+
+    /// Lets it go on, or has it fail.
+    pub(crate) fn open(&self, how: io::Result<()>) {
+        self.leave.send(how).unwrap();
+    }
+}
 
 impl fmt::Debug for Weather {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,12 +67,15 @@ impl fmt::Debug for Weather {
 
 impl Weather {
     pub(crate) fn fair() -> Self {
-        Weather(Arc::new(Mutex::new(Box::new(|_| Ok(())))))
+        Weather {
+            judge: Arc::new(Mutex::new(Box::new(|_| Ok(())))),
+            held: Arc::default(),
+        }
     }
 
     /// From here on, every request is judged by this.
     pub(crate) fn turns(&self, judge: impl FnMut(Request) -> io::Result<()> + Send + 'static) {
-        *self.0.lock().unwrap() = Box::new(judge);
+        *self.judge.lock().unwrap() = Box::new(judge);
     }
 
     /// From here on, the request that `matches` picks fails after `skip` others of its kind, once.
@@ -60,7 +98,22 @@ impl Weather {
     }
 
     fn ask(&self, request: Request) -> io::Result<()> {
-        (self.0.lock().unwrap())(request)
+        (self.judge.lock().unwrap())(request)?;
+        // No lock is held while it waits: other requests go on.
+        let held = self.held.lock().unwrap().take_if(|held| (held.kind)(request));
+        let Some(held) = held else {
+            return Ok(());
+        };
+        held.enter.send(()).unwrap();
+        held.left.recv().unwrap()
+    }
+
+    /// The next request of this kind waits.
+    pub(crate) fn holds(&self, kind: fn(Request) -> bool) -> Gate {
+        let (enter, entered) = channel();
+        let (leave, left) = channel();
+        *self.held.lock().unwrap() = Some(Held { kind, enter, left });
+        Gate { entered, leave }
     }
 }
 

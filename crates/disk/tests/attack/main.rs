@@ -12,6 +12,7 @@
 //! | `tail` | the end of the log cut and damaged |
 //! | `places` | links, pipes and directories where files belong |
 //! | `errors`, `full` | stores that answer with errors, are full, slow, or large |
+//! | `flushes` | flushes that wait while a store is slow |
 //! | `golden` | stores of every version of the format, kept byte for byte |
 //! | `stranger` | a reader that knows the format's page and nothing else |
 //!
@@ -23,6 +24,8 @@ mod errors;
 mod failing;
 #[cfg(test)]
 mod flips;
+#[cfg(test)]
+mod flushes;
 #[cfg(test)]
 mod full;
 #[cfg(test)]
