@@ -1,9 +1,9 @@
 //! The command line: one definition for parser and help.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cofferdam_model::ByteSize;
+use cofferdam_model::{ByteSize, Problem, Result, VolumeId};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 /// Create, serve, check and describe sealed disks
 #[derive(Debug, Parser)]
@@ -47,6 +47,9 @@ pub(crate) enum Verb {
     #[command(after_help = "Examples:\n  cofferdam-disk info /srv/vault\n  \
         cofferdam-disk info /srv/vault --key-file /root/vault.key --json")]
     Info(Info),
+    /// Open a disk for cofferdamd, with the key on standard input; not for people
+    #[command(hide = true)]
+    Open(Open),
     /// Serve what a supervisor sends; not for people
     #[command(hide = true)]
     Work,
@@ -64,6 +67,9 @@ pub(crate) struct Create {
     /// Make a new key and write it to the key file, which must not be there yet
     #[arg(long)]
     pub(crate) new_key: bool,
+    /// The volume's id: 32 hexadecimal digits that no other volume has [default: random]
+    #[arg(long, value_name = "ID")]
+    pub(crate) volume: Option<VolumeIdBytes>,
     /// Leave the disk empty: no ext4
     #[arg(long)]
     pub(crate) no_filesystem: bool,
@@ -90,6 +96,42 @@ pub(crate) struct Serve {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Open {
+    /// The store
+    pub(crate) store: PathBuf,
+    /// The volume's id that the store must hold
+    #[arg(long, value_name = "ID")]
+    pub(crate) volume: String,
+    /// Where orders are taken: a socket that is not there yet
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) control: PathBuf,
+    #[command(flatten)]
+    pub(crate) witness: Witness,
+    #[command(flatten)]
+    pub(crate) access: AccessChoice,
+    /// As of serve
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) patience: u64,
+}
+
+/// A volume's id, as its head has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VolumeIdBytes(pub(crate) [u8; 16]);
+
+impl FromStr for VolumeIdBytes {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let id = VolumeId::try_from(text.to_owned()).map_err(|problem| {
+            problem.remedy("write 32 hexadecimal digits, 0-9 and a-f, that no other volume has")
+        })?;
+        u128::from_str_radix(id.as_str(), 16)
+            .map(|bits| VolumeIdBytes(bits.to_be_bytes()))
+            .map_err(|_| Problem::invalid("not a volume id"))
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The store
     pub(crate) store: PathBuf,
@@ -110,7 +152,7 @@ pub(crate) struct Info {
 
 #[derive(Debug, Args)]
 pub(crate) struct Key {
-    /// The volume key: 32 bytes in a file that belongs to you and that nobody else may read
+    /// The volume key: 32 bytes in a file that belongs to you and that nobody else may read; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: PathBuf,
 }

@@ -1,10 +1,20 @@
 //! ext4 on the device: made once, on a disk that was just created; mounted; unmounted.
 
 use crate::{notice::notice, problem::doing};
+use cofferdam_linux::{
+    mount::DetachedMount,
+    nowhere::{self, Nowhere},
+};
 use cofferdam_model::{Problem, Result};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
-use std::{os::fd::OwnedFd, path::Path, process::Command, thread, time::Duration};
+use std::{
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::Path,
+    process::Command,
+    thread,
+    time::Duration,
+};
 
 /// How often, and how long in between, unmounting is tried while somebody still uses the mount.
 const ATTEMPTS: u32 = 20;
@@ -43,6 +53,36 @@ pub(crate) struct Mounted<'a> {
 }
 
 impl<'a> Mounted<'a> {
+    /// Mounts it in a mount namespace that the calling thread makes for it and moves to: no other has it, and nothing else
+    /// is in it. Blocks that files no longer need are given back at once.
+    ///
+    /// # Errors
+    /// As mount(2) and unshare(2).
+    pub(crate) fn hidden(device: &Path) -> Result<Mounted<'static>> {
+        let mount = of_device(device)?;
+        Nowhere::make().map_err(doing("making a mount namespace for the disk"))?;
+        place(mount)
+    }
+
+    /// Mounts it once more where [`Self::hidden`] had, after it was unmounted there. No path leads to the device from there,
+    /// so it is named by its descriptor.
+    ///
+    /// # Errors
+    /// As mount(2).
+    pub(crate) fn hidden_again(device: BorrowedFd<'_>) -> Result<Mounted<'static>> {
+        let path = format!("/proc/self/fd/{}", device.as_raw_fd());
+        place(of_device(Path::new(&path))?)
+    }
+
+    /// The filesystem's root directory.
+    ///
+    /// # Errors
+    /// `internal` where it could not be opened.
+    pub(crate) fn root(&self) -> Result<BorrowedFd<'_>> {
+        let root = self.root.as_ref().map(AsFd::as_fd);
+        root.ok_or_else(|| Problem::internal("the disk's root directory is not open"))
+    }
+
     /// Mounts it. Blocks that files no longer need are given back at once.
     ///
     /// # Errors
@@ -79,6 +119,20 @@ impl<'a> Mounted<'a> {
         }
         unmounted
     }
+}
+
+fn of_device(device: &Path) -> Result<DetachedMount> {
+    DetachedMount::of_device(c"ext4", device, &[c"discard"]).map_err(|error| {
+        doing("mounting the disk")(error).remedy("look at it with: cofferdam-disk check, then e2fsck")
+    })
+}
+
+fn place(mount: DetachedMount) -> Result<Mounted<'static>> {
+    let at = Path::new(nowhere::PLACE);
+    mount.attach_at(at).map_err(doing("mounting the disk"))?;
+    let mut mounted = Mounted { at, root: None };
+    mounted.hold();
+    Ok(mounted)
 }
 
 fn unmount(at: &Path) -> Result<()> {

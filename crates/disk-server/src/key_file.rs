@@ -4,14 +4,21 @@ use crate::problem::doing;
 use cofferdam_model::{Problem, Result};
 use cofferdam_vault::VolumeKey;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
-use std::{fs::File, path::Path};
+use std::{fs::File, os::fd::AsFd, path::Path};
 
-/// Reads a key from a regular file that belongs to whoever runs this and that nobody else may touch.
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Reads a key from standard input, or from a regular file that belongs to whoever runs this and that nobody else may
+/// touch.
 ///
 /// # Errors
 /// `missing`, `denied`, `invalid`, each with what to do.
 pub(crate) fn read(path: &Path) -> Result<VolumeKey> {
     let shown = path.display();
+    if path.as_os_str() == STANDARD_INPUT {
+        return from_standard_input();
+    }
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| {
         doing(format_args!("opening the key file {shown}"))(error.into())
@@ -32,6 +39,19 @@ pub(crate) fn read(path: &Path) -> Result<VolumeKey> {
     }
     VolumeKey::read(File::from(file))
         .map_err(|error| Problem::invalid(format!("the key file {shown}: {error}")))
+}
+
+/// Reads a key from standard input, unbuffered and to its end.
+///
+/// # Errors
+/// `invalid` where that is no key.
+pub(crate) fn from_standard_input() -> Result<VolumeKey> {
+    let input = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(doing("opening standard input"))?;
+    VolumeKey::read(File::from(input))
+        .map_err(|error| Problem::invalid(format!("the key on standard input: {error}")))
 }
 
 /// Makes a new key and writes it to a file that must not be there yet.

@@ -12,6 +12,7 @@
 //! | `opened` | a store's claim; a volume that is open in this very process |
 //! | `key_file`, `witness_file` | what lies outside of the store |
 //! | `filesystem` | ext4 on the device: made once, mounted, unmounted |
+//! | `control` | where the daemon's orders come in |
 //! | `signals` | waiting for the end |
 //! | `notice` | lines for whoever runs this |
 //! | `problem` | the engine's faults as a person reads them |
@@ -19,6 +20,7 @@
 //! What it does not do: know the disk's format, or hold a key longer than the engine needs it.
 
 mod arguments;
+mod control;
 pub mod exporter;
 mod filesystem;
 mod key_file;

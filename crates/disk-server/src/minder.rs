@@ -7,11 +7,11 @@ use crate::{
     exporter::Connection,
     notice::notice,
     problem::doing,
-    wire::Report,
+    wire::{self, Report},
     witness_file::WitnessFile,
     worker::{Setting, Worker},
 };
-use cofferdam_model::{Problem, Result};
+use cofferdam_model::{Problem, Result, disk::Answer};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::pipe::PipeFlags;
 use std::{
@@ -57,6 +57,8 @@ struct Watch {
     /// Whether `closing` has hung up: the worker was told to close.
     is_closing: bool,
     successions: VecDeque<Instant>,
+    /// Who else is to hear of faults: packets of [`Answer`].
+    told: Option<OwnedFd>,
     /// Told of the first worker's being ready, or not.
     ready: Option<mpsc::Sender<Result<()>>>,
     /// Closed with the thread.
@@ -64,7 +66,8 @@ struct Watch {
 }
 
 impl Minder {
-    /// Starts a worker and a thread that looks after it; returns when the disk is served.
+    /// Starts a worker and a thread that looks after it; returns when the disk is served. What people should hear of goes
+    /// to `told` too, where that is given.
     ///
     /// # Errors
     /// What keeps the volume from being opened.
@@ -72,6 +75,7 @@ impl Minder {
         setting: Setting,
         connection: Arc<Connection>,
         witness: Option<WitnessFile>,
+        told: Option<OwnedFd>,
     ) -> Result<Self> {
         let pipe = || {
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| doing("making a pipe")(error.into()))
@@ -90,6 +94,7 @@ impl Minder {
             closing,
             is_closing: false,
             successions: VecDeque::new(),
+            told,
             ready: Some(ready),
             _alive: alive,
         };
@@ -216,10 +221,19 @@ impl Watch {
                 }
             }
             Report::Witness(witness) => self.remember(witness),
-            Report::Fault(fault) => notice(fault),
+            Report::Fault { what, tampering } => self.tell(what, tampering),
             Report::Failed(problem) => return Err(problem),
         }
         Ok(())
+    }
+
+    fn tell(&self, what: String, tampering: bool) {
+        notice(&what);
+        if let Some(told) = &self.told
+            && let Err(problem) = wire::send(told.as_fd(), &Answer::Fault { what, tampering }, &[])
+        {
+            notice(problem);
+        }
     }
 
     fn remember(&mut self, witness: String) {

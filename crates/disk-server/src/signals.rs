@@ -44,6 +44,13 @@ pub(crate) enum Came {
     End,
 }
 
+impl AsFd for Signals {
+    /// Readable when a signal has come.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Signals {
     /// From here on those signals no longer end the process.
     ///
@@ -59,6 +66,15 @@ impl Signals {
             signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
         }
         Ok(Signals(read))
+    }
+
+    /// Takes a signal that has come.
+    ///
+    /// # Errors
+    /// As read(2).
+    pub(crate) fn take(&mut self) -> Result<()> {
+        let mut byte = [0];
+        self.0.read_exact(&mut byte).map_err(doing("taking a signal"))
     }
 
     /// Waits for a signal, or until `ended` hangs up.
@@ -92,8 +108,7 @@ impl Signals {
         }
         let [signal, end] = both.map(|which| !which.revents().is_empty());
         if signal {
-            let mut byte = [0];
-            self.0.read_exact(&mut byte).map_err(doing("taking a signal"))?;
+            self.take()?;
             return Ok(Some(Came::Signal));
         }
         Ok(end.then_some(Came::End))

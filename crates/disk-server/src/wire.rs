@@ -26,6 +26,8 @@ pub(crate) enum Order {
     Serve {
         /// How the store is read and written.
         access: Access,
+        /// The volume's id that the store must hold, where it is known.
+        volume: Option<String>,
         /// What was remembered of the store.
         witness: Option<String>,
         /// How many channels there are.
@@ -57,7 +59,12 @@ pub(crate) enum Report {
     /// Remember this.
     Witness(String),
     /// Something that people should hear of: damage, a store that fails.
-    Fault(String),
+    Fault {
+        /// What, in one sentence.
+        what: String,
+        /// Whether bytes did not verify.
+        tampering: bool,
+    },
     /// The volume is closed; remember this.
     Closed(String),
     /// The volume cannot be opened, or not be closed.

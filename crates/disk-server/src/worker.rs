@@ -31,6 +31,8 @@ pub(crate) struct Setting {
     pub(crate) claim: Claim,
     pub(crate) key: VolumeKey,
     pub(crate) access: Access,
+    /// The volume's id that the store must hold, where it is known.
+    pub(crate) volume: Option<String>,
     /// How long a request may take; a worker that says nothing for longer hangs.
     pub(crate) patience: Duration,
 }
@@ -103,6 +105,7 @@ impl Worker {
         descriptors.extend(rescue.iter().map(AsFd::as_fd));
         let order = Order::Serve {
             access: setting.access,
+            volume: setting.volume.clone(),
             witness,
             channels: connection.channels().len(),
             rescue: rescue.len(),

@@ -4,6 +4,9 @@
 //! A detached mount belongs to no mount namespace: nobody sees it but the holders of its descriptor, and it
 //! is gone with the last of them.
 
+mod filesystem;
+
+pub use filesystem::shut_down;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MountFlags, MountPropagationFlags,

@@ -1,4 +1,5 @@
-//! A mount namespace with nothing in it but `/proc`: for a process that other mounts depend on.
+//! A mount namespace with nothing in it but `/proc` and an empty directory: for a process that other mounts depend on,
+//! and for a mount that nobody shall find.
 //!
 //! The last process of a mount namespace unmounts what is in it, as part of its own end. One that serves the disk below
 //! such a mount would wait for itself then, for ever. In here there is nothing to unmount.
@@ -11,12 +12,16 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+/// The one empty directory in the namespace, for what shall be mounted there.
+pub const PLACE: &str = "/volume";
+
 /// The namespace; others can be sent there.
 #[derive(Debug)]
 pub struct Nowhere(OwnedFd);
 
 impl Nowhere {
-    /// Makes one and moves the calling process there. It must have no other thread.
+    /// Makes one and moves the calling thread there; for `/proc` and for other processes a process is where its first
+    /// thread is.
     ///
     /// Descriptors stay what they are. For a moment the new namespace has copies of all mounts of the old one; make it
     /// before there is a mount that must not wait for this process.
@@ -35,7 +40,9 @@ impl Nowhere {
         let root = Path::new("/proc");
         DetachedMount::tmpfs(4096, 8, 0o555)?.attach_at(root)?;
         rustix::process::chdir(root)?;
-        rustix::fs::mkdirat(CWD, "proc", Mode::from_raw_mode(0o555))?;
+        for name in ["proc", "volume"] {
+            rustix::fs::mkdirat(CWD, name, Mode::from_raw_mode(0o555))?;
+        }
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         rustix::mount::mount("proc", "proc", "proc", flags, None)?;
         // Old and new root in one place: the old one lies on top, and is taken away.
@@ -46,7 +53,7 @@ impl Nowhere {
         Ok(Nowhere(namespace))
     }
 
-    /// Moves the calling process there. It must have no other thread.
+    /// Moves the calling thread there, which must be the process's only one (setns(2)).
     ///
     /// # Errors
     /// As setns(2).

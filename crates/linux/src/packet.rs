@@ -103,17 +103,23 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]
 /// As recvmsg(2): `EAGAIN` at the timeout; `UnexpectedEof` where the other end closed; `EMSGSIZE` where the packet
 /// or its descriptors were longer than the room for them.
 pub fn receive(socket: BorrowedFd<'_>, limit: usize) -> io::Result<Packet> {
+    take(socket, limit, RecvFlags::CMSG_CLOEXEC)
+}
+
+/// The same, without waiting.
+///
+/// # Errors
+/// As [`receive`]; `EAGAIN` where no packet is there.
+pub fn receive_now(socket: BorrowedFd<'_>, limit: usize) -> io::Result<Packet> {
+    take(socket, limit, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
+}
+
+fn take(socket: BorrowedFd<'_>, limit: usize, flags: RecvFlags) -> io::Result<Packet> {
     let mut bytes = vec![0; limit];
     let mut space = [MaybeUninit::uninit(); ANCILLARY];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = retry(|| {
-        rustix::net::recvmsg(
-            socket,
-            &mut [IoSliceMut::new(&mut bytes)],
-            &mut ancillary,
-            RecvFlags::CMSG_CLOEXEC,
-        )
-    })?;
+    let received =
+        retry(|| rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags))?;
     let descriptors: Vec<OwnedFd> = ancillary
         .drain()
         .filter_map(|message| {
@@ -187,6 +193,10 @@ mod tests {
         assert_eq!(
             (second.bytes.as_slice(), second.descriptors.len()),
             (&b"second"[..], 0)
+        );
+        assert_eq!(
+            receive_now(other.as_fd(), 64).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
         );
         assert!(!is_abandoned(other.as_fd()));
         drop(one);

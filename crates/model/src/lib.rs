@@ -9,6 +9,7 @@
 pub mod api;
 mod app;
 mod digest;
+pub mod disk;
 mod error;
 mod grant;
 mod ids;

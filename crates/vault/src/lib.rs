@@ -5,6 +5,7 @@
 //! | [`VolumeKey`] | 256 random bits | deriving the others; nothing is ever encrypted with it |
 //! | [`SegmentKey`] | HKDF of it, with the segment's own salt | AES-256-GCM within one segment |
 //! | [`HeadKey`] | HKDF of it, with the volume's id | HMAC-SHA-256 of the head and the witness |
+//! | [`SigningKey`], [`VerifyingKey`] | 256 random bits of their own | Ed25519 signatures of deeds, tickets and checkpoints |
 //!
 //! Every key lives in locked memory (`cofferdam_linux::memory`), is overwritten on drop, and cannot be
 //! cloned, printed or serialised. Derivations run on stack that is overwritten afterwards.
@@ -18,12 +19,14 @@ mod nonce;
 #[cfg(test)]
 mod published;
 mod segment;
+mod signing;
 mod suite;
 mod volume;
 
 pub use head::HeadKey;
 pub use nonce::Nonce;
 pub use segment::{SegmentKey, TAG};
+pub use signing::{SIGNATURE, SigningKey, VerifyingKey};
 pub use suite::Suite;
 pub use volume::VolumeKey;
 

@@ -1,7 +1,7 @@
 //! The key of a volume, from which all others come.
 
 use crate::derive::hkdf;
-use crate::{HeadKey, SegmentKey, Suite};
+use crate::{HeadKey, SegmentKey, Suite, VerifyingKey};
 use cofferdam_linux::memory::{self, Locked};
 use rustix::rand::GetRandomFlags;
 use std::fmt;
@@ -97,6 +97,18 @@ impl VolumeKey {
             )
         });
         commitment
+    }
+
+    /// What ties a deed's signer to this key: HKDF-SHA-256(key, no salt, "cofferdam deed v1" ‖ volume id ‖ the
+    /// tenant's verifying key). Stored in the deed, in the clear; it tells nothing about the key.
+    ///
+    /// Only who has the volume key can make it. So nobody can put another tenant's key, and deeds signed by it, beside
+    /// wrapped copies of a key that he cannot unwrap.
+    pub fn binding(&self, volume: &[u8; 16], tenant: &VerifyingKey) -> [u8; 32] {
+        let mut binding = [0; 32];
+        let info: [&[u8]; 3] = [b"cofferdam deed v1", volume, tenant.as_bytes()];
+        memory::scrubbed(|| hkdf(&*self.0, &[], &info, &mut binding));
+        binding
     }
 
     /// The key of one segment: HKDF-SHA-256(key, salt, "cofferdam segment v1" ‖ suite (1 byte) ‖ volume id

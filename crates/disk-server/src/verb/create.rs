@@ -1,7 +1,7 @@
 //! `create`: a new store, a new volume on it, and an ext4.
 
 use crate::{
-    arguments::Create,
+    arguments::{Create, VolumeIdBytes},
     exporter::{Exporter, FuseLoop},
     filesystem, key_file,
     notice::notice,
@@ -24,6 +24,10 @@ pub(crate) fn run(create: &Create, json: bool) -> Result<ExitCode> {
         return Err(Problem::invalid(format!("{bytes} bytes is no size for a disk"))
             .remedy("choose at least 1M, and a multiple of 4096 bytes"));
     }
+    if create.new_key && create.key.key_file.as_os_str() == "-" {
+        return Err(Problem::invalid("a new key cannot be written to standard input")
+            .remedy("name a file for it, or leave --new-key out"));
+    }
     let key = match create.new_key {
         true => key_file::make(&create.key.key_file)?,
         false => key_file::read(&create.key.key_file)?,
@@ -32,7 +36,12 @@ pub(crate) fn run(create: &Create, json: bool) -> Result<ExitCode> {
         .map_err(|error| no_store(create, error))?;
     let geometry = Geometry::for_size(bytes / BLOCK as u64, store.alignment())
         .ok_or_else(|| Problem::invalid("the disk would be too large").remedy("choose at most 4P"))?;
-    let volume = Volume::create(store, key, geometry, &Options::default()).map_err(of_fault)?;
+    let options = Options::default();
+    let volume = match &create.volume {
+        Some(VolumeIdBytes(id)) => Volume::create_as(store, key, *id, geometry, &options),
+        None => Volume::create(store, key, geometry, &options),
+    };
+    let volume = volume.map_err(of_fault)?;
     let opened = Opened::keep(volume)?;
     if !create.no_filesystem {
         with_filesystem(&opened)

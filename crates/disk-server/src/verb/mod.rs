@@ -3,6 +3,7 @@
 mod check;
 mod create;
 mod info;
+mod open;
 mod serve;
 mod work;
 
@@ -17,6 +18,7 @@ pub(crate) fn run(line: Line) -> Result<ExitCode> {
         Verb::Serve(serve) => serve::run(serve, line.json),
         Verb::Check(check) => check::run(check, line.json),
         Verb::Info(info) => info::run(info, line.json),
+        Verb::Open(open) => open::run(open),
         Verb::Work => work::run(),
     }
 }

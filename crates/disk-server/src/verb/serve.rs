@@ -21,7 +21,7 @@ use rustix::event::Timespec;
 use std::{io::Write, path::Path, process::ExitCode, sync::Arc, thread, time::Duration};
 
 /// How many threads serve: measured, see `docs/decisions`.
-const THREADS: usize = 4;
+pub(super) const THREADS: usize = 4;
 
 /// How often, and how long in between, a device is asked to let go that somebody just looks into (udev, blkid).
 const ATTEMPTS: u32 = 20;
@@ -45,6 +45,7 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
         key: key_file::read(&serve.key.key_file)?,
         claim: opened::claim(&serve.store)?,
         access: serve.access.access,
+        volume: None,
         patience: Duration::from_secs(serve.patience),
     };
     let witness = serve
@@ -57,7 +58,7 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
         notice(words);
     }
     let connection = Arc::new(Connection::new(THREADS).map_err(of_export)?);
-    let minder = Minder::start(setting, Arc::clone(&connection), witness)?;
+    let minder = Minder::start(setting, Arc::clone(&connection), witness, None)?;
     let mount = serve.mount.as_deref();
     match show(&connection, mount, json) {
         Ok((device, mounted)) => {
@@ -104,7 +105,7 @@ fn show<'a>(
 
 /// Why nobody serves the disk any more, and what to do. The mount stays: a workload must not find a plain directory in
 /// its place.
-fn no_longer_served(minder: Minder) -> Problem {
+pub(super) fn no_longer_served(minder: Minder) -> Problem {
     let mut problem = match minder.close() {
         Err(problem) => problem.context("the disk is no longer served"),
         Ok(()) => Problem::unavailable("the disk is no longer served"),
@@ -158,7 +159,12 @@ fn still_used(device: &LoopDevice) -> Problem {
     )
 }
 
-fn detach(mut device: LoopDevice) -> Result<()> {
+pub(super) fn detach(device: LoopDevice) -> Result<()> {
+    try_detach(device).map_err(|(_, problem)| problem)
+}
+
+/// Detaches the device, waiting a little for whoever just looks into it; the device itself where somebody uses it.
+pub(super) fn try_detach(mut device: LoopDevice) -> std::result::Result<(), (LoopDevice, Problem)> {
     for _ in 0..ATTEMPTS {
         match device.detach() {
             Ok(()) => return Ok(()),
@@ -166,5 +172,6 @@ fn detach(mut device: LoopDevice) -> Result<()> {
         }
         thread::sleep(PAUSE);
     }
-    Err(still_used(&device))
+    let problem = still_used(&device);
+    Err((device, problem))
 }

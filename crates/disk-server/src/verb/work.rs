@@ -10,8 +10,8 @@ use crate::{
     wire::{self, Order, Report},
 };
 use cofferdam_disk::{
-    Arena, Claim, Directory, Rescue, Volume, Witness,
-    volume::{Keeper, Options, Succession, reserve_keys},
+    Arena, Claim, Directory, Fault, Rescue, Volume, Witness,
+    volume::{Keeper, Options, Succession, identify, reserve_keys},
 };
 use cofferdam_linux::{
     fuse::Channel,
@@ -68,6 +68,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let Some((
         Order::Serve {
             access,
+            volume: expected,
             witness,
             channels,
             rescue,
@@ -91,6 +92,9 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let missing = confine(&lent.claim)?;
     let store = Directory::on(lent.claim, access.into()).map_err(doing("opening the store"))?;
     let key = VolumeKey::read(File::from(lent.key)).map_err(doing("taking the key"))?;
+    if let Some(expected) = expected {
+        holds(&store, &key, &expected)?;
+    }
     let options = Options {
         witness: witness.as_deref().and_then(Witness::parse),
         ..Options::default()
@@ -239,12 +243,32 @@ fn until_enough(
             continue;
         };
         for fault in volume.take_damage() {
-            drop(wire::send(to, &Report::Fault(fault.to_string()), &[]));
+            drop(wire::send(to, &of_damage(&fault), &[]));
         }
         if serving.longest() < patience {
             drop(wire::send(to, &Report::Alive, &[]));
         }
     }
+}
+
+fn of_damage(fault: &Fault) -> Report {
+    Report::Fault {
+        what: fault.to_string(),
+        tampering: matches!(fault, Fault::Corrupt { .. } | Fault::RolledBack { .. }),
+    }
+}
+
+/// Whether the store holds the volume that is meant; nothing is written to another one.
+fn holds(store: &Directory, key: &VolumeKey, expected: &str) -> Result<()> {
+    let found = identify(store, Some(key)).map_err(of_fault)?.volume;
+    let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
+    if found == expected {
+        return Ok(());
+    }
+    Err(
+        Problem::corrupt(format!("the store holds the volume {found}, and not {expected}"))
+            .remedy("put the store back to where it belongs, and look who can write to it"),
+    )
 }
 
 /// Does what takes its time, and says every second that all is well: at most for as long as `limit`.

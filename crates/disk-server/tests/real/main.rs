@@ -22,6 +22,8 @@ mod load;
 #[cfg(test)]
 mod memory_group;
 #[cfg(test)]
+mod open;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod secrets;

@@ -9,11 +9,11 @@ use crate::{
 use std::{ops::Range, sync::Arc};
 
 /// Cleaning begins when the space used is so many thousandths of what the live cells need …
-const BEGIN: u64 = 1280;
+const BEGIN: u64 = 1260;
 /// … and so many segments more.
 const BEGIN_SLACK: u64 = 8;
 /// Writes from above wait for cleaning when it is this many thousandths …
-const WAIT: u64 = 1330;
+const WAIT: u64 = 1300;
 /// … and so many segments more. With the cells' own overhead this stays below 1.4 times the live data.
 const WAIT_SLACK: u64 = 11;
 

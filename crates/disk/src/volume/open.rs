@@ -80,11 +80,30 @@ pub(super) fn read_head(store: &impl Store) -> Outcome<Vec<u8>> {
 }
 
 impl<S: Store> Volume<S> {
-    /// Makes an empty volume on a store that holds none, and opens it.
+    /// Makes an empty volume with an id of its own on a store that holds none, and opens it.
+    ///
+    /// # Errors
+    /// As [`Self::create_as`].
+    pub fn create(store: S, key: VolumeKey, geometry: Geometry, options: &Options) -> Outcome<Self> {
+        let mut random = [0; 32];
+        (options.entropy)(&mut random).map_err(Fault::store("give random numbers"))?;
+        let [volume, _] = *random.as_chunks::<16>().0 else {
+            return Err(Fault::Invalid("too few random numbers"));
+        };
+        Self::create_as(store, key, volume, geometry, options)
+    }
+
+    /// Makes an empty volume with this id on a store that holds none, and opens it. No two volumes may have one id.
     ///
     /// # Errors
     /// [`Fault::Invalid`] where there is a volume already; [`Fault::Store`].
-    pub fn create(store: S, key: VolumeKey, geometry: Geometry, options: &Options) -> Outcome<Self> {
+    pub fn create_as(
+        store: S,
+        key: VolumeKey,
+        volume: [u8; 16],
+        geometry: Geometry,
+        options: &Options,
+    ) -> Outcome<Self> {
         let held = store.head().map_err(Fault::store("read the head"))?.is_some()
             || !store
                 .list()
@@ -96,11 +115,6 @@ impl<S: Store> Volume<S> {
             ));
         }
         let key = Arc::new(key);
-        let mut random = [0; 32];
-        (options.entropy)(&mut random).map_err(Fault::store("give random numbers"))?;
-        let [volume, _] = *random.as_chunks::<16>().0 else {
-            return Err(Fault::Invalid("too few random numbers"));
-        };
         let nothing = Mark {
             lsn: Lsn(0),
             tag: [0; TAG],
