@@ -44,7 +44,7 @@ const fn need_of_python(module: &'static str, packages: &'static [&'static str])
 }
 
 /// Everything that the private host uses, and the unit tests beside it.
-const FOR_HOST: [Need; 16] = [
+const FOR_HOST: [Need; 20] = [
     need("dockerd", &["docker.io"]),
     need("docker", &["docker.io", "docker-cli"]),
     need("runc", &["runc"]),
@@ -60,6 +60,10 @@ const FOR_HOST: [Need; 16] = [
     need("tar", &["tar"]),
     need("timeout", &["coreutils"]),
     need("pgrep", &["procps"]),
+    need("nsenter", &["util-linux"]),
+    need("openssl", &["openssl"]),        // crates/deed: keys in PEM
+    need("age", &["age"]),                // crates/keys: wrapped keys
+    need("softhsm2-util", &["softhsm2"]), // crates/keys: PKCS#11
     need_of_python("cryptography", &["python3-cryptography"]), // crates/disk/tests/stranger.py
 ];
 

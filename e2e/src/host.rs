@@ -111,7 +111,12 @@ impl Host {
     /// Where the file cannot be written, or there is no such runtime.
     pub fn settings_for(&self, runtime: &str, more: &str) -> Outcome {
         let program = need(runtime)?;
-        let text = format!("[runtime]\nprogram = \"{}\"\n{more}\n", program.display());
+        let disk = self.place.binaries.join("cofferdam-disk");
+        let text = format!(
+            "[runtime]\nprogram = \"{}\"\n[disk]\nprogram = \"{}\"\n{more}\n",
+            program.display(),
+            disk.display()
+        );
         Ok(fs::write(SETTINGS, text)?)
     }
 

@@ -6,7 +6,7 @@
 use crate::{
     client::DEFAULT_SOCKET,
     duration::Length,
-    verb::{app, attachments, completions, grant, man, status, tenant, volume, why},
+    verb::{app, attachments, completions, grant, ledger, man, status, tenant, volume, why},
 };
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
@@ -57,7 +57,7 @@ pub(crate) struct Global {
 
     /// The instant to count from in "3 minutes ago" and "--until 2h", instead of the clock's
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "INSTANT", hide = true)]
-    pub(crate) now: Option<Timestamp>,
+    pub(crate) clock: Option<Timestamp>,
 }
 
 /// What can be asked for.
@@ -73,6 +73,8 @@ pub(crate) enum Verb {
     Revoke(grant::Take),
     Attachments(attachments::Attachments),
     Why(why::Why),
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
     Status(status::Status),
     Completions(completions::Completions),
     Man(man::Man),

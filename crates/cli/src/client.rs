@@ -5,10 +5,19 @@
 
 use cofferdam_model::{ErrorKind, Problem, Result};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1, header};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+    header,
+};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    time::Duration,
+};
 use tokio::net::UnixStream;
 
 /// Where the daemon listens unless `--socket` says otherwise.
@@ -50,6 +59,38 @@ impl Client {
         self.ask(&Method::DELETE, path, None)
     }
 
+    /// `GET` of something long, into `out` as it comes; answers how many bytes that were. Each piece has to come in time.
+    pub(crate) fn download(&self, path: &str, out: &mut dyn Write) -> Result<u64> {
+        event_loop()?.block_on(self.take(path, out))
+    }
+
+    async fn take(&self, path: &str, out: &mut dyn Write) -> Result<u64> {
+        let slow = |_| self.too_slow();
+        let asked = tokio::time::timeout(self.timeout, self.send(&Method::GET, path, None));
+        let answer = asked.await.map_err(slow)??;
+        let status = answer.status();
+        let mut body = answer.into_body();
+        if !status.is_success() {
+            let bytes = Limited::new(body, RESPONSE_MAX)
+                .collect()
+                .await
+                .map_err(cut_short)?;
+            return decode(&Method::GET, path, status, &bytes.to_bytes());
+        }
+        let mut taken = 0;
+        while let Some(frame) = tokio::time::timeout(self.timeout, body.frame())
+            .await
+            .map_err(slow)?
+        {
+            if let Ok(piece) = frame.map_err(broken)?.into_data() {
+                out.write_all(&piece)
+                    .map_err(|error| Problem::unavailable(format!("cannot write what came: {error}")))?;
+                taken += piece.len() as u64;
+            }
+        }
+        Ok(taken)
+    }
+
     /// `GET` of what may not be there.
     pub(crate) fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         match self.get(path) {
@@ -60,13 +101,7 @@ impl Client {
     }
 
     fn ask<T: DeserializeOwned>(&self, method: &Method, path: &str, body: Option<Bytes>) -> Result<T> {
-        let loop_failed =
-            |error: io::Error| Problem::internal(format!("cannot start an event loop: {error}"));
-        let event_loop = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(loop_failed)?;
-        let (status, answer) = event_loop.block_on(async {
+        let (status, answer) = event_loop()?.block_on(async {
             tokio::time::timeout(self.timeout, self.exchange(method, path, body))
                 .await
                 .unwrap_or_else(|_| Err(self.too_slow()))
@@ -80,6 +115,16 @@ impl Client {
         path: &str,
         body: Option<Bytes>,
     ) -> Result<(StatusCode, Bytes)> {
+        let answer = self.send(method, path, body).await?;
+        let status = answer.status();
+        let bytes = Limited::new(answer.into_body(), RESPONSE_MAX)
+            .collect()
+            .await
+            .map_err(cut_short)?;
+        Ok((status, bytes.to_bytes()))
+    }
+
+    async fn send(&self, method: &Method, path: &str, body: Option<Bytes>) -> Result<Response<Incoming>> {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|error| self.unreachable(&error))?;
@@ -93,13 +138,7 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body.unwrap_or_default()))
             .map_err(|error| Problem::internal(format!("cannot write the request {path}: {error}")))?;
-        let answer = sender.send_request(request).await.map_err(broken)?;
-        let status = answer.status();
-        let bytes = Limited::new(answer.into_body(), RESPONSE_MAX)
-            .collect()
-            .await
-            .map_err(cut_short)?;
-        Ok((status, bytes.to_bytes()))
+        sender.send_request(request).await.map_err(broken)
     }
 
     fn unreachable(&self, error: &io::Error) -> Problem {
@@ -133,6 +172,13 @@ impl Client {
         Problem::unavailable(format!("cofferdamd did not answer within {:?}", self.timeout))
             .remedy("see what it waits for: journalctl -u cofferdamd; or wait longer with --timeout")
     }
+}
+
+fn event_loop() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::internal(format!("cannot start an event loop: {error}")))
 }
 
 fn encode(body: &impl Serialize) -> Result<Bytes> {

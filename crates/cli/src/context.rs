@@ -24,7 +24,7 @@ impl Context {
     pub(crate) fn new(global: &Global) -> Self {
         Context {
             daemon: Client::new(global.socket.clone(), global.timeout.get()),
-            now: global.now.unwrap_or_else(Timestamp::now),
+            now: global.clock.unwrap_or_else(Timestamp::now),
             json: global.json,
             bold: std::io::stdout().is_terminal(),
         }

@@ -1,16 +1,20 @@
 //! The parts that every room of the daemon works with.
 
+use crate::ledger::KeptLedger;
 use crate::road::FirstContents;
+use crate::sealed::{HostKeys, OpenVolumes};
 use crate::state::State;
+use cofferdam_ledger::Event;
 use cofferdam_measure::{Docker, Engine};
 use cofferdam_model::{Problem, Result, Settings};
 use cofferdam_policy::Judge;
 use cofferdam_registry::Embedded;
-use cofferdam_volume::{Opener, Placeholders, PlainStore};
+use cofferdam_volume::{Opener, Placeholders, PlainStore, SealedStore};
 use jiff::Timestamp;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tracing::warn;
 
 /// The daemon's parts. All of them may be used from any thread.
 pub(crate) struct Daemon {
@@ -19,6 +23,12 @@ pub(crate) struct Daemon {
     pub(crate) judge: Judge,
     pub(crate) engines: Vec<Box<dyn Engine>>,
     pub(crate) store: PlainStore,
+    /// Where sealed volumes lie, and those that are open.
+    pub(crate) sealed: SealedStore,
+    pub(crate) open_volumes: OpenVolumes,
+    /// The host's own keys.
+    pub(crate) keys: HostKeys,
+    ledger: KeptLedger,
     pub(crate) opener: Opener,
     placeholders: RwLock<Placeholders>,
     /// One file for each container that holds a volume: the runtime looks there, and exec is judged by what is in it.
@@ -42,6 +52,8 @@ impl Daemon {
     pub(crate) fn open(settings: Settings, held: OwnedFd, warnings: Vec<String>) -> Result<Self> {
         let registry = Embedded::open(&settings.registry())?;
         let state = State::load(Box::new(registry))?;
+        let keys = HostKeys::open(&settings.keys())?;
+        let ledger = KeptLedger::open(&settings.ledger(), &keys)?;
         let mut placeholders = Placeholders::open(&settings.placeholders())?;
         placeholders.add_all(state.now().volumes().map(|volume| &volume.name))?;
         let boot = cofferdam_linux::process::boot_id()
@@ -50,6 +62,10 @@ impl Daemon {
             judge: Judge::new(&operator_policies(&settings.policy.directory)?)?,
             engines: vec![Box::new(Docker::new(settings.docker.data_root.clone()))],
             store: PlainStore::open(&settings.volumes())?,
+            sealed: SealedStore::open(&settings.volumes())?,
+            open_volumes: OpenVolumes::default(),
+            keys,
+            ledger,
             opener: Opener::default(),
             placeholders: RwLock::new(placeholders),
             held,
@@ -62,6 +78,26 @@ impl Daemon {
             settings,
             warnings,
         })
+    }
+
+    /// Records what happened, durably: when this returns, it may have consequences.
+    ///
+    /// # Errors
+    /// `unavailable` where the ledger cannot be written. Then nothing may come of what happened.
+    pub(crate) fn record(&self, events: Vec<Event>) -> Result<()> {
+        self.ledger.append(Timestamp::now(), events, &self.keys)
+    }
+
+    /// Records what has happened already, and cannot be undone.
+    pub(crate) fn record_or_warn(&self, events: Vec<Event>) {
+        if let Err(problem) = self.record(events) {
+            warn!("not in the ledger: {problem}");
+        }
+    }
+
+    /// The ledger, to look at.
+    pub(crate) fn ledger(&self) -> &KeptLedger {
+        &self.ledger
     }
 
     /// The placeholders, to look at.

@@ -6,15 +6,19 @@
 //! | `daemon` | the parts that every room works with |
 //! | `faces` | the three sockets: runtime, admin API, Docker volume plugin |
 //! | `road` | measure → decide → open, and the leases that come of it |
+//! | `sealed` | sealed volumes: keys, deeds, disk servers |
 //! | `operations` | tenants, apps, volumes, grants |
 //! | `state` | the registry and its snapshot |
+//! | `ledger` | the record of it all, kept open |
 //! | `docker_api` | the one question that Docker's API is asked |
 
 mod daemon;
 mod docker_api;
 mod faces;
+mod ledger;
 mod operations;
 mod road;
+mod sealed;
 mod start;
 mod state;
 

@@ -52,7 +52,9 @@ async fn serve(settings: Settings) -> Result<()> {
     })?);
     tokio::task::block_in_place(|| {
         crate::operations::tidy(&daemon);
-        road::take_up_leases(&daemon)
+        road::take_up_leases(&daemon)?;
+        crate::sealed::take_up_servers(&daemon);
+        Ok::<_, Problem>(())
     })?;
     let stop = faces::Stop::default();
     let serving = faces::serve_all(&daemon, &stop)?;
@@ -111,6 +113,9 @@ fn make_directories(settings: &Settings) -> Result<OwnedFd> {
     directory(&settings.paths.state, 0o700)?;
     directory(&settings.paths.run, 0o755)?;
     directory(&settings.attach(), 0o700)?;
+    directory(&settings.servers(), 0o700)?;
+    directory(&settings.witnesses(), 0o700)?;
+    directory(&settings.ledger(), 0o700)?;
     let held = directory(&settings.held(), 0o700)?;
     if let Some(plugins) = settings.docker.plugin_socket.parent() {
         std::fs::create_dir_all(plugins).map_err(|error| unusable(plugins, &error))?;
@@ -154,7 +159,7 @@ fn look_around(settings: &Settings) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Err(problem) = can_map_ids(settings) {
         warnings.push(format!(
-            "volumes can only be opened by their owner's own uid: {problem}"
+            "plain volumes can only be opened by their owner's own uid: {problem}"
         ));
     }
     if !settings.docker.data_root.join("image").is_dir() {
@@ -167,6 +172,12 @@ fn look_around(settings: &Settings) -> Vec<String> {
         warnings.push(format!(
             "there is no {}; install runc, or set runtime.program",
             settings.runtime.program.display()
+        ));
+    }
+    if !settings.disk.program.exists() {
+        warnings.push(format!(
+            "there is no {}, so no sealed volume can be made or opened; install it, or set disk.program",
+            settings.disk.program.display()
         ));
     }
     warnings

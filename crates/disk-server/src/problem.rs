@@ -7,6 +7,17 @@ use std::{fmt, io};
 
 /// A fault of the engine.
 pub(crate) fn of_fault(fault: Fault) -> Problem {
+    if let Fault::Store { act, source } = &fault
+        && matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    {
+        return Problem::unavailable(format!(
+            "the store cannot {act}: the disk that it lies on is full"
+        ))
+        .remedy("free space there and try again");
+    }
     let kind = match &fault {
         Fault::Corrupt { .. } | Fault::RolledBack { .. } => ErrorKind::Corrupt,
         Fault::WrongKey => ErrorKind::Denied,

@@ -2,7 +2,7 @@
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -60,6 +60,18 @@ impl Process {
     /// When it started, in clock ticks since boot.
     pub fn started(&self) -> u64 {
         self.started
+    }
+
+    /// Kills it (`SIGKILL`). The first process of a pid namespace takes all others in it along (pid_namespaces(7)). One that
+    /// has ended is no error.
+    ///
+    /// # Errors
+    /// As pidfd_send_signal(2).
+    pub fn kill(&self) -> io::Result<()> {
+        match rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether it has ended.

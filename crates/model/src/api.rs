@@ -12,24 +12,32 @@
 //! | `GET /v1/volumes` | – | list of [`VolumeDetail`] |
 //! | `POST /v1/volumes` | [`NewVolume`] | [`VolumeDetail`] |
 //! | `GET`, `DELETE /v1/volumes/{volume}` | – | [`VolumeDetail`] |
+//! | `POST /v1/adoptions` | [`Adopt`] | [`VolumeDetail`] |
+//! | `PUT`, `DELETE /v1/volumes/{volume}/recipients/{recipient}` | – | [`VolumeDetail`] |
+//! | `POST /v1/volumes/{volume}/seal`, with `?now=true` whoever holds it | – | [`VolumeDetail`] |
 //! | `GET /v1/grants` | – | list of [`Grant`] |
 //! | `PUT /v1/grants` | [`Grant`] | [`Grant`] |
-//! | `DELETE /v1/grants/{volume}/{app}` | – | [`Grant`] |
+//! | `DELETE /v1/grants/{volume}/{app}`, with `?now=true` what is open too | – | [`Grant`] |
 //! | `GET /v1/attachments` | – | list of [`Attachment`] |
 //! | `GET /v1/decisions`, newest first, at most 100 | – | list of [`Decision`] |
 //! | `GET /v1/decisions/{id}` | – | [`Decision`] |
+//! | `GET /v1/ledger?tail=N`, oldest first, at most 10,000 | – | list of the ledger's records |
+//! | `GET /v1/ledger/key` | – | [`LedgerKey`] |
+//! | `GET /v1/ledger/export` | – | the ledger's file, byte for byte |
+//! | `GET /v1/ledger/proofs/{record}` | – | the proof that a record is in the ledger |
 //!
 //! Creating what exists already with the same properties succeeds and answers with what exists; with
 //! other properties it is a conflict. `DELETE` answers with what was deleted. An error is a [`Problem`]
 //! with the HTTP status of its kind ([`http_status`]).
 
 use crate::{
-    Access, AppName, Attachment, ByteSize, Command, ContainerId, DecisionId, ErrorKind, Grant, Measurement,
-    NetworkRule, Privilege, Problem, TenantName, UserRule, Volume, VolumeName,
+    Access, AppName, Attachment, ByteSize, Command, ContainerId, DecisionId, ErrorKind, Grant, Kind,
+    Measurement, NetworkRule, Privilege, Problem, TenantName, UserRule, Volume, VolumeName,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// The HTTP status that carries a problem of this kind.
 pub fn http_status(kind: ErrorKind) -> u16 {
@@ -61,8 +69,21 @@ pub struct Status {
     pub grants: usize,
     /// How many there are.
     pub attachments: usize,
+    /// This host, as a recipient of volume keys.
+    #[serde(default)]
+    pub recipient: String,
     /// What the operator should know, such as a directory that cannot be mapped. Empty when all is well.
     pub warnings: Vec<String>,
+}
+
+/// What others verify the ledger with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerKey {
+    /// The verifier key, as C2SP's signed notes have it.
+    pub key: String,
+    /// The newest checkpoint: a signed note.
+    pub checkpoint: String,
 }
 
 /// A tenant to be made.
@@ -117,13 +138,19 @@ pub struct NewApp {
     pub allow: BTreeSet<Privilege>,
 }
 
+/// The size of a sealed volume that was made without one: 10 GiB. It takes up what is in it.
+pub const SIZE_DEFAULT: ByteSize = ByteSize::bytes(10 << 30);
+
 /// A volume to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewVolume {
     /// Its name.
     pub name: VolumeName,
-    /// The size to record.
+    /// Sealed, or a directory of the host's.
+    #[serde(default)]
+    pub kind: Kind,
+    /// The size: of a sealed volume, [`SIZE_DEFAULT`] where there is none; of a plain one, to be recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<ByteSize>,
     /// One holder or many.
@@ -141,6 +168,20 @@ pub struct VolumeDetail {
     pub grants: Vec<Grant>,
     /// Who holds it.
     pub attachments: Vec<Attachment>,
+    /// Bytes that a sealed volume takes up on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<ByteSize>,
+    /// For whom a sealed volume's key is wrapped. Empty in lists, and where the deed cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
+}
+
+/// A volume that comes from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adopt {
+    /// Its directory, absolute, on the filesystem of the daemon's state.
+    pub path: PathBuf,
 }
 
 /// One decision, as `cofferdam why` shows it.

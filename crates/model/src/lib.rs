@@ -32,8 +32,8 @@ pub use measurement::{
 };
 pub use name::{AppName, Label, TenantName, VolumeName};
 pub use settings::{
-    AdminSettings, DockerSettings, LogFormat, LogSettings, PathSettings, PolicySettings, RuntimeSettings,
-    Settings,
+    AdminSettings, DiskSettings, DockerSettings, LogFormat, LogSettings, PathSettings, PolicySettings,
+    RuntimeSettings, Settings,
 };
 pub use size::ByteSize;
-pub use volume::{Access, Attachment, Maker, Process, Volume, VolumeId};
+pub use volume::{Access, Attachment, Kind, Maker, Process, Sealed, Volume, VolumeId};

@@ -21,6 +21,8 @@ pub struct Settings {
     pub runtime: RuntimeSettings,
     /// The Docker engine.
     pub docker: DockerSettings,
+    /// The disk servers of sealed volumes.
+    pub disk: DiskSettings,
     /// The policy.
     pub policy: PolicySettings,
     /// The daemon's log.
@@ -31,7 +33,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PathSettings {
-    /// The registry and the plain volumes. Survives a reboot.
+    /// The registry, the keys, the ledger and the volumes. Survives a reboot.
     pub state: PathBuf,
     /// Sockets and placeholders. Need not survive a reboot.
     pub run: PathBuf,
@@ -103,6 +105,22 @@ impl Default for DockerSettings {
     }
 }
 
+/// The disk servers of sealed volumes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiskSettings {
+    /// The program, as an absolute path.
+    pub program: PathBuf,
+}
+
+impl Default for DiskSettings {
+    fn default() -> Self {
+        DiskSettings {
+            program: "/usr/local/sbin/cofferdam-disk".into(),
+        }
+    }
+}
+
 /// The policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -167,6 +185,7 @@ impl Settings {
             ("docker.data_root", &settings.docker.data_root),
             ("docker.socket", &settings.docker.socket),
             ("docker.plugin_socket", &settings.docker.plugin_socket),
+            ("disk.program", &settings.disk.program),
             ("policy.directory", &settings.policy.directory),
         ];
         let relative = paths
@@ -222,7 +241,27 @@ impl Settings {
         self.paths.state.join("registry.sqlite")
     }
 
-    /// The plain volumes, one directory each, named by the volume's id.
+    /// The host's own keys, and those of its tenants.
+    pub fn keys(&self) -> PathBuf {
+        self.paths.state.join("keys")
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> PathBuf {
+        self.paths.state.join("ledger")
+    }
+
+    /// What is remembered of each sealed volume's store, a file each, named by the volume's id.
+    pub fn witnesses(&self) -> PathBuf {
+        self.paths.state.join("witnesses")
+    }
+
+    /// Where the disk servers take orders, a socket each, named by the volume's id.
+    pub fn servers(&self) -> PathBuf {
+        self.paths.run.join("servers")
+    }
+
+    /// The volumes, one directory each, named by the volume's id.
     pub fn volumes(&self) -> PathBuf {
         self.paths.state.join("volumes")
     }

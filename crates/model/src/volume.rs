@@ -1,6 +1,6 @@
 //! Volumes and who holds them.
 
-use crate::{AppName, ByteSize, ContainerId, Epoch, Owner, Problem, Result, VolumeName};
+use crate::{AppName, ByteSize, ContainerId, Epoch, Owner, Problem, Result, Sha256, VolumeName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf, str::FromStr};
@@ -42,6 +42,49 @@ impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
+}
+
+/// How a volume's data lies on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A disk of its own, encrypted and authenticated; on the host there is nothing but ciphertext.
+    #[default]
+    Sealed,
+    /// A directory of the host's, which root can read.
+    Plain,
+}
+
+impl Kind {
+    /// The word used in output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Sealed => "sealed",
+            Kind::Plain => "plain",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "sealed" => Ok(Kind::Sealed),
+            "plain" => Ok(Kind::Plain),
+            _ => Err(Problem::invalid("not a kind of volume").remedy("write sealed or plain")),
+        }
+    }
+}
+
+/// What the registry remembers of a sealed volume's deed, so that neither an older nor another one is taken for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sealed {
+    /// The deed's version.
+    pub deed: u64,
+    /// The SHA-256 of its bytes.
+    pub digest: Sha256,
 }
 
 /// Through which face a volume was made. Docker may remove only what it made.
@@ -102,7 +145,10 @@ pub struct Volume {
     pub name: VolumeName,
     /// Identity that outlives no deletion.
     pub id: VolumeId,
-    /// The size asked for. A plain volume records it and does not enforce it.
+    /// What is remembered of a sealed volume's deed; none for a plain volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
+    /// The size: a sealed volume's quota. A plain volume records what was asked for and does not enforce it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<ByteSize>,
     /// One holder or many.
@@ -117,6 +163,16 @@ pub struct Volume {
     /// How often it has been opened.
     #[serde(default)]
     pub epoch: Epoch,
+}
+
+impl Volume {
+    /// How its data lies on the host.
+    pub fn kind(&self) -> Kind {
+        match self.sealed {
+            Some(_) => Kind::Sealed,
+            None => Kind::Plain,
+        }
+    }
 }
 
 /// A process that cannot be confused with a later one of the same number.

@@ -6,24 +6,30 @@
 //! | [`id_map`] | which id on disk appears as which id in a container; pure |
 //! | [`Placeholders`] | the read-only superblock that engines are given paths into |
 //! | [`PlainStore`] | plain volumes: one directory each |
+//! | [`SealedStore`] | sealed volumes: a deed and a store each |
 //! | `trash` | deletion of trees that somebody else made |
-//! | `copy_up` | a new volume's first content, from the image |
+//! | [`FirstContent`] | what a new volume begins with |
+//! | `copy_up` | a directory of an image, copied |
 //! | [`Opener`] | data directory → detached mount |
 //!
 //! What this crate does not do: decide. It opens what it is told to; the daemon tells it only with a proof
 //! of admission in hand.
 
 mod copy_up;
+mod first_content;
 pub mod id_map;
 mod opener;
 mod placeholders;
 mod plain;
+mod sealed;
 mod trash;
 
 pub use copy_up::{IdKind, Progress, Translate};
+pub use first_content::FirstContent;
 pub use opener::Opener;
 pub use placeholders::{Lookup, NOTICE, Placeholders};
-pub use plain::{FirstContent, PlainStore};
+pub use plain::PlainStore;
+pub use sealed::{Foreign, SealedStore};
 
 use cofferdam_model::Problem;
 

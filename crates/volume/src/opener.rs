@@ -26,6 +26,14 @@ impl Opener {
     pub fn open(&self, data: BorrowedFd<'_>, mapping: &Mapping, read_only: bool) -> Result<DetachedMount> {
         let mount = DetachedMount::clone_of(data)
             .map_err(|error| crate::problem("cannot open the volume's directory", error))?;
+        self.fit(mount, mapping, read_only)
+    }
+
+    /// The same of a mount that is in no mount namespace already.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn fit(&self, mount: DetachedMount, mapping: &Mapping, read_only: bool) -> Result<DetachedMount> {
         let namespace = if mapping.is_identity() {
             None
         } else {

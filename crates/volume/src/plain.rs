@@ -11,29 +11,17 @@
 //! INVARIANT: a volume without an owner in the registry was never opened by anybody; whatever lies in its directory
 //! is an unfinished first content.
 
-use crate::copy_up::{self, Progress, Translate};
+use crate::copy_up::Progress;
+use crate::first_content::{self, DATA, FirstContent};
 use crate::problem;
 use crate::trash::Trash;
 use cofferdam_linux::file::reopen;
 use cofferdam_model::{Owner, Problem, Result, VolumeId};
-use rustix::fs::{CWD, Dir, Gid, Mode, OFlags, Uid};
+use rustix::fs::{CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-
-const DATA: &str = "data";
-const DRAFT: &str = "data.new";
-
-/// Where a new volume's content and ownership come from.
-pub struct FirstContent<'a> {
-    /// The image's directory at the volume's place, where it has one.
-    pub image: Option<BorrowedFd<'a>>,
-    /// From ids as they lie in the image to ids as they lie on the volume.
-    pub translate: &'a Translate<'a>,
-    /// Who owns the volume where the image says nothing.
-    pub otherwise: Owner,
-}
 
 /// All plain volumes of this host.
 #[derive(Debug)]
@@ -98,33 +86,7 @@ impl PlainStore {
 
     fn build(&self, id: &VolumeId, first: &FirstContent<'_>, progress: &Progress) -> io::Result<Owner> {
         let directory = self.directory(id)?;
-        self.trash.throw(directory.as_fd(), DRAFT)?;
-        self.trash.throw(directory.as_fd(), DATA)?;
-        self.trash.empty()?;
-        rustix::fs::mkdirat(&directory, DRAFT, Mode::RWXU)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let draft = rustix::fs::openat(&directory, DRAFT, flags, Mode::empty())?;
-        let owner = match first.image {
-            Some(image) => {
-                copy_up::copy_tree(image, draft.as_fd(), first.translate, progress)?;
-                rustix::fs::syncfs(&draft)?;
-                let facts = rustix::fs::fstat(&draft)?;
-                Owner {
-                    uid: facts.st_uid,
-                    gid: facts.st_gid,
-                }
-            }
-            None => {
-                let Owner { uid, gid } = first.otherwise;
-                rustix::fs::fchown(&draft, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-                rustix::fs::fchmod(&draft, Mode::from_raw_mode(0o755))?;
-                rustix::fs::fsync(&draft)?;
-                first.otherwise
-            }
-        };
-        rustix::fs::renameat(&directory, DRAFT, &directory, DATA)?;
-        rustix::fs::fsync(&directory)?;
-        Ok(owner)
+        first_content::lay(directory.as_fd(), &self.trash, first, progress)
     }
 
     /// A volume's own directory, made where there is none.
@@ -190,6 +152,7 @@ pub(crate) fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<std::ffi::CStri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::first_content::DRAFT;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn id() -> VolumeId {

@@ -219,7 +219,7 @@ fn an_acknowledged_change_survives_a_crash(scene: &mut Scene) -> Outcome {
 
 /// A container fills its volume as it likes; deleting that must not cost the daemon its stack or its descriptors.
 fn a_tree_made_to_harm_does_not_stop_the_daemon(scene: &mut Scene) -> Outcome {
-    let volume = scene.usual()?;
+    let volume = scene.usual_plain()?;
     scene.run_usual(&volume)?.ok()?;
     let on_disk = scene.on_disk(&volume)?;
     // Step by step from one directory to the next: no path is that long.

@@ -81,7 +81,7 @@ fn root_without_its_capabilities_owns_them_too(scene: &mut Scene) -> Outcome {
 }
 
 fn no_file_is_touched_by_another_uid(scene: &mut Scene) -> Outcome {
-    let volume = scene.usual()?;
+    let volume = scene.usual_plain()?;
     scene.run_usual(&volume)?.ok()?;
     let script = "cat /data/log";
     scene.script("reader", &volume, script, &[])?;
@@ -96,7 +96,7 @@ fn no_file_is_touched_by_another_uid(scene: &mut Scene) -> Outcome {
 }
 
 fn on_disk_the_owner_stays_canonical(scene: &mut Scene) -> Outcome {
-    let volume = scene.volume("data", &[])?;
+    let volume = scene.volume("data", &["--plain"])?;
     let script = "echo $(id -u) > /data/by-$(id -u)";
     scene.script("writer", &volume, script, &[])?;
     for user in ["1000:1000", "1001:1001", "7:9"] {
@@ -124,7 +124,7 @@ fn files_of_other_owners_keep_them(scene: &mut Scene) -> Outcome {
 }
 
 fn a_new_volume_takes_owner_and_content_from_the_image(scene: &mut Scene) -> Outcome {
-    let volume = scene.volume("data", &[])?;
+    let volume = scene.volume("data", &["--plain"])?;
     let look = "cd /srv/seed && cat letter && readlink short && \
         stat -c '%n %u:%g %a' . letter deep deep/deeper deep/deeper/secret";
     let app = scene.app("seeded", "seed:1", &["--", "sh", "-c", look])?;
@@ -166,7 +166,7 @@ fn a_new_volume_takes_owner_and_content_from_the_image(scene: &mut Scene) -> Out
 }
 
 fn an_image_without_the_directory_gives_the_volume_to_the_user(scene: &mut Scene) -> Outcome {
-    let volume = scene.volume("data", &[])?;
+    let volume = scene.volume("data", &["--plain"])?;
     let look = "stat -c '%u:%g' /data; ls -A /data | wc -l";
     scene.script("looker", &volume, look, &[])?;
     let seen = scene.run(&volume, &["--user", "1000:1000"], "tiny:1", &["sh", "-c", look])?;
@@ -176,7 +176,7 @@ fn an_image_without_the_directory_gives_the_volume_to_the_user(scene: &mut Scene
 }
 
 fn a_volume_with_content_is_not_filled_again(scene: &mut Scene) -> Outcome {
-    let volume = scene.volume("data", &[])?;
+    let volume = scene.volume("data", &["--plain"])?;
     let empty = "rm -rf /srv/seed/* && ls -A /srv/seed | wc -l";
     let app = scene.app("seeded", "seed:1", &["--", "sh", "-c", empty])?;
     scene.grant(&volume, &app, &[])?;

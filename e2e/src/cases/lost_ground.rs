@@ -13,7 +13,9 @@ use std::fs;
 cases!("lost_ground":
     a_full_disk_refuses_and_loses_nothing,
     a_read_only_registry_refuses_and_says_so,
+    a_full_disk_refuses_and_loses_nothing_of_a_sealed_volume,
     a_filesystem_without_idmapped_mounts_is_refused,
+    a_sealed_volume_needs_no_idmapped_mounts_below_it,
     a_damaged_registry_is_not_taken_for_an_empty_one,
 );
 
@@ -37,12 +39,21 @@ fn with_state_on(scene: &mut Scene, arguments: &[&str], act: impl FnOnce(&mut Sc
 }
 
 fn a_full_disk_refuses_and_loses_nothing(scene: &mut Scene) -> Outcome {
+    on_a_full_disk(scene, "24M", "--plain")
+}
+
+fn a_full_disk_refuses_and_loses_nothing_of_a_sealed_volume(scene: &mut Scene) -> Outcome {
+    on_a_full_disk(scene, "160M", "--size=64M")
+}
+
+fn on_a_full_disk(scene: &mut Scene, size: &str, option: &str) -> Outcome {
     let image = scene.host.scratch().join("small.ext4");
     let path = image.to_string_lossy().into_owned();
-    run("truncate", &["--size", "24M", &path])?.ok()?;
+    run("rm", &["-f", &path])?.ok()?;
+    run("truncate", &["--size", size, &path])?.ok()?;
     run("mkfs.ext4", &["-q", "-F", "-m", "0", &path])?.ok()?;
     with_state_on(scene, &["-o", "loop", &path], |scene| {
-        let volume = scene.usual()?;
+        let volume = scene.usual_of(&[option])?;
         scene.run_usual(&volume)?.ok()?;
         let filler = format!("{STATE}/filler");
         run(
@@ -51,7 +62,7 @@ fn a_full_disk_refuses_and_loses_nothing(scene: &mut Scene) -> Outcome {
         )?
         .refused(&["No space"])?;
         scene
-            .cofferdam(&["volume", "create", &scene.named("second")])?
+            .cofferdam(&["volume", "create", &scene.named("second"), option])?
             .refused(&["full"])?;
         scene.run_usual(&volume)?.refused(&["cofferdam:", "full"])?;
         scene.nothing_is_held()?;
@@ -101,11 +112,24 @@ fn a_read_only_registry_refuses_and_says_so(scene: &mut Scene) -> Outcome {
 
 fn a_filesystem_without_idmapped_mounts_is_refused(scene: &mut Scene) -> Outcome {
     with_state_on(scene, &["-t", "ramfs", "ramfs"], |scene| {
-        let volume = scene.usual()?;
+        let volume = scene.usual_plain()?;
         // The volume belongs to whoever comes first; the ids then agree without a map, or it is refused.
         scene.run_usual(&volume)?;
         let second = scene.run(&volume, &["--user", "1001:1001"], "tiny:1", &[])?;
         second.refused(&["cofferdam:", &volume])?;
+        scene.nothing_is_held()
+    })
+}
+
+/// What is mapped of a sealed volume is its own ext4, whatever its store lies on.
+fn a_sealed_volume_needs_no_idmapped_mounts_below_it(scene: &mut Scene) -> Outcome {
+    with_state_on(scene, &["-t", "ramfs", "ramfs"], |scene| {
+        let volume = scene.usual()?;
+        scene.run_usual(&volume)?.ok()?;
+        scene
+            .run(&volume, &["--user", "1001:1001"], "tiny:1", &[])?
+            .ok()?
+            .says(&["1000 was here\n1001 was here"])?;
         scene.nothing_is_held()
     })
 }

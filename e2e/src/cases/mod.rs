@@ -15,6 +15,7 @@ mod placeholder;
 mod plugin;
 mod postgres;
 mod scene;
+mod sealed;
 mod walls;
 mod wrapper;
 
@@ -58,6 +59,7 @@ pub fn all() -> Vec<Case> {
         api::CASES,
         daemon_life::CASES,
         crash::CASES,
+        sealed::CASES,
         lost_ground::CASES,
         postgres::CASES,
     ]

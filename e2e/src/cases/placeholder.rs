@@ -131,7 +131,7 @@ fn the_note_says_what_to_do(scene: &mut Scene) -> Outcome {
 }
 
 fn every_user_of_the_host_sees_the_same_nothing(scene: &mut Scene) -> Outcome {
-    let volume = scene.usual()?;
+    let volume = scene.usual_plain()?;
     scene.run_usual(&volume)?.ok()?;
     let state = scene.on_disk(&volume)?;
     let tried = run(

@@ -6,7 +6,7 @@ use crate::{
     command::{Running, start},
     failure::{During, ensure},
     host::STATE,
-    process::until,
+    process::{until, with_arguments},
 };
 use serde_json::Value;
 use std::{fs, path::PathBuf, time::Duration};
@@ -121,7 +121,23 @@ impl<'h> Scene<'h> {
     /// # Errors
     /// Where the daemon refuses.
     pub fn usual(&self) -> Outcome<String> {
-        let volume = self.volume("data", &[])?;
+        self.usual_of(&[])
+    }
+
+    /// The same with a plain volume, for what looks at its files while nobody holds it.
+    ///
+    /// # Errors
+    /// Where the daemon refuses.
+    pub fn usual_plain(&self) -> Outcome<String> {
+        self.usual_of(&["--plain"])
+    }
+
+    /// The same with a volume that is made with these options.
+    ///
+    /// # Errors
+    /// Where the daemon refuses.
+    pub fn usual_of(&self, options: &[&str]) -> Outcome<String> {
+        let volume = self.volume("data", options)?;
         let app = self.app("app", "tiny:1", &[])?;
         self.grant(&volume, &app, &[])?;
         Ok(volume)
@@ -214,12 +230,42 @@ impl<'h> Scene<'h> {
         Ok(found.as_array().during("a list of attachments")?.clone())
     }
 
-    /// The directory on the host's disk in which a plain volume's data lies. Only root can look there; no
-    /// container is ever given it.
+    /// Where root can look into a volume's data: a plain one's directory on the host's disk; a sealed one's, while it is open,
+    /// through its disk server's own mount namespace.
+    ///
+    /// # Errors
+    /// Where there is no such volume, or a sealed one is not open.
+    pub fn on_disk(&self, volume: &str) -> Outcome<PathBuf> {
+        let kept = self.directory_of(volume)?;
+        if kept.join("store").is_dir() {
+            let server = self.server_of(volume)?;
+            return Ok(PathBuf::from(format!("/proc/{server}/root/volume/data")));
+        }
+        let data = kept.join("data");
+        Ok(if data.is_dir() { data } else { kept })
+    }
+
+    /// The process that has a sealed volume open.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn server_of(&self, volume: &str) -> Outcome<u32> {
+        let directory = self.directory_of(volume)?;
+        let id = directory
+            .file_name()
+            .and_then(|name| name.to_str())
+            .during("an id")?;
+        with_arguments(&["cofferdam-disk", " open ", id])
+            .into_iter()
+            .next()
+            .during(format!("{volume} is not open"))
+    }
+
+    /// The directory that holds all that the host has of a volume.
     ///
     /// # Errors
     /// Where there is no such volume.
-    pub fn on_disk(&self, volume: &str) -> Outcome<PathBuf> {
+    pub fn directory_of(&self, volume: &str) -> Outcome<PathBuf> {
         let shown = self
             .cofferdam(&["--json", "volume", "show", volume])?
             .ok()?
@@ -228,9 +274,7 @@ impl<'h> Scene<'h> {
             .pointer("/volume/id")
             .and_then(Value::as_str)
             .during("the volume's id")?;
-        let kept = PathBuf::from(STATE).join("volumes").join(id);
-        let data = kept.join("data");
-        Ok(if data.is_dir() { data } else { kept })
+        Ok(PathBuf::from(STATE).join("volumes").join(id))
     }
 
     /// Waits until nobody holds anything, and sees that no trace of it is left.
@@ -245,6 +289,10 @@ impl<'h> Scene<'h> {
         until("no container is marked as a holder", RELEASE, || {
             entries("/run/cofferdam/held").is_empty()
         })?;
+        until("every sealed volume is closed", RELEASE, || {
+            entries("/run/cofferdam/servers").is_empty()
+        })
+        .during(entries("/run/cofferdam/servers").join(", "))?;
         let attached = entries("/run/cofferdam/attach");
         let mounts = self.mounts_of_volumes()?;
         ensure(mounts.is_empty(), || format!("left mounted: {mounts:?}"))?;

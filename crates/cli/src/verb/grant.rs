@@ -31,14 +31,20 @@ pub(crate) struct Give {
 
 /// Take back what a grant gave
 ///
-/// Containers that hold the volume go on until they end.
+/// Containers that hold the volume go on until they end, unless --now is given.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cofferdam revoke payments.pgdata payments.postgres")]
+#[command(after_help = "Examples:\n  \
+    cofferdam revoke payments.pgdata payments.postgres\n  \
+    cofferdam revoke payments.pgdata payments.postgres --now")]
 pub(crate) struct Take {
     /// The volume, as tenant.name
     volume: VolumeName,
     /// The application, as tenant.name
     app: AppName,
+    /// Also take back what is open: where a container of the application holds the volume, every container that does is killed,
+    /// and nothing of the volume can be read any more until it is opened anew
+    #[arg(long)]
+    now: bool,
 }
 
 impl Give {
@@ -72,13 +78,17 @@ impl Give {
 
 impl Take {
     pub(crate) fn run(&self, context: &Context) -> Result<Report> {
-        let place = format!("/v1/grants/{}/{}", self.volume, self.app);
+        let now = if self.now { "?now=true" } else { "" };
+        let place = format!("/v1/grants/{}/{}{now}", self.volume, self.app);
         let taken: Grant = context.daemon.delete(&place)?;
         if context.json {
             return Report::json(&taken);
         }
         let report =
             Report::default().line(format_args!("{} may no longer open {}", taken.app, taken.volume));
+        if self.now {
+            return Ok(report);
+        }
         Ok(self.still_held(report, context))
     }
 
@@ -99,8 +109,9 @@ impl Take {
             .filter(|held| held.app == self.app)
             .fold(report, |report, held| {
                 report.note(format_args!(
-                    "container {} holds it until it ends; stop that container to take it back now",
-                    held.container.short()
+                    "container {} holds it until it ends; to take it back now: cofferdam volume seal {} --now",
+                    held.container.short(),
+                    self.volume
                 ))
             })
     }

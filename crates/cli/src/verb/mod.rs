@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod attachments;
 pub(crate) mod completions;
 pub(crate) mod grant;
+pub(crate) mod ledger;
 pub(crate) mod man;
 pub(crate) mod status;
 pub(crate) mod tenant;
@@ -22,6 +23,7 @@ pub(crate) fn run(verb: &Verb, context: &Context) -> Result<Report> {
         Verb::Grant(grant) => grant.run(context),
         Verb::Revoke(revoke) => revoke.run(context),
         Verb::Attachments(attachments) => attachments.run(context),
+        Verb::Ledger(ledger) => ledger.run(context),
         Verb::Why(why) => why.run(context),
         Verb::Status(status) => status.run(context),
         Verb::Completions(completions) => Ok(completions.run()),

@@ -21,6 +21,7 @@ impl Status {
                 ("volumes", status.volumes.to_string()),
                 ("grants", status.grants.to_string()),
                 ("attachments", status.attachments.to_string()),
+                ("this host is", status.recipient.clone()),
             ]));
             status.warnings.iter().fold(report, |report, warning| {
                 report.line(format_args!("warning: {warning}"))

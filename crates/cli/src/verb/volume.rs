@@ -12,9 +12,10 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use cofferdam_model::{
-    Access, ByteSize, Maker, Result, TenantName, VolumeName,
-    api::{NewVolume, VolumeDetail},
+    Access, ByteSize, Kind, Maker, Problem, Result, TenantName, VolumeName,
+    api::{Adopt, NewVolume, VolumeDetail},
 };
+use std::path::{Path, PathBuf};
 
 /// Make, list and remove volumes
 #[derive(Debug, Subcommand)]
@@ -38,23 +39,72 @@ pub(crate) enum Volume {
         /// The volume, as tenant.name
         volume: VolumeName,
     },
+    /// Close a sealed volume
+    ///
+    /// Without --now only one that nobody holds. With it, the volume is taken from whoever has it open: the containers that hold
+    /// it are killed, and no open file of it can be read any more.
+    #[command(after_help = "Examples:\n  cofferdam volume seal payments.pgdata --now")]
+    Seal {
+        /// The volume, as tenant.name
+        volume: VolumeName,
+        /// Whoever has it open
+        #[arg(long)]
+        now: bool,
+    },
+    /// Let another host, or a recovery key, unwrap a volume's key
+    ///
+    /// The volume itself moves as a directory: see `cofferdam volume adopt`. A host's recipient is in `cofferdam status` there.
+    #[command(after_help = "Examples:\n  cofferdam volume share payments.pgdata --recipient age1…")]
+    Share {
+        /// The volume, as tenant.name
+        volume: VolumeName,
+        /// Whom: age1…, of a host, a recovery key or an age plugin; or pkcs11:token=TOKEN;object=KEY
+        #[arg(long, value_name = "RECIPIENT")]
+        recipient: String,
+    },
+    /// Wrap a volume's key anew, without one of its recipients
+    ///
+    /// What that one has unwrapped or copied already, it keeps.
+    #[command(after_help = "Examples:\n  cofferdam volume unshare payments.pgdata --recipient age1…")]
+    Unshare {
+        /// The volume, as tenant.name
+        volume: VolumeName,
+        /// Whom
+        #[arg(long, value_name = "RECIPIENT")]
+        recipient: String,
+    },
+    /// Take in a sealed volume that comes from another host, with its grants
+    ///
+    /// The directory (deed.json and store) is moved to this host's volumes. This host can open it if its key was wrapped for it.
+    #[command(
+        after_help = "Examples:\n  cofferdam volume adopt /var/lib/cofferdam/incoming/00112233445566778899aabbccddeeff"
+    )]
+    Adopt {
+        /// The volume's directory, on the filesystem of /var/lib/cofferdam
+        path: PathBuf,
+    },
     Rm(Remove),
 }
 
 /// Make a volume
 ///
-/// Nobody may open it until there is a grant. It gets its owner and its first content from the first
-/// container that opens it.
+/// It is sealed, unless --plain is given: a disk of its own that lies encrypted on the host, and is opened only for a
+/// container that may have it. Nobody may open it until there is a grant. It gets its owner and its first content from
+/// the first container that opens it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cofferdam volume create payments.pgdata --size 10G\n  \
-    cofferdam volume create uploads --access shared")]
+    cofferdam volume create uploads --access shared\n  \
+    cofferdam volume create scratch --plain")]
 pub(crate) struct Create {
     /// The volume, as tenant.name
     volume: VolumeName,
-    /// The size to record, such as 512M or 10G. A plain volume does not enforce it
+    /// Its size, such as 512M or 10G, which it can never exceed; a plain volume records it only [default: 10G]
     #[arg(long)]
     size: Option<ByteSize>,
+    /// A directory of the host's instead, which root can read
+    #[arg(long)]
+    plain: bool,
     /// Whether one container may hold it at a time, or any number
     #[arg(long, default_value = "exclusive", value_parser = access_parser())]
     access: Access,
@@ -84,6 +134,10 @@ impl Volume {
             Volume::Create(create) => create.run(context),
             Volume::Ls { tenant } => list(tenant.as_ref(), context),
             Volume::Show { volume } => show(volume, context),
+            Volume::Seal { volume, now } => seal(volume, *now, context),
+            Volume::Share { volume, recipient } => share(volume, recipient, context),
+            Volume::Unshare { volume, recipient } => unshare(volume, recipient, context),
+            Volume::Adopt { path } => adopt(path, context),
             Volume::Rm(remove) => remove.run(context),
         }
     }
@@ -99,6 +153,7 @@ impl Create {
         let before: Option<VolumeDetail> = context.before(&path(&self.volume))?;
         let wanted = NewVolume {
             name: self.volume.clone(),
+            kind: if self.plain { Kind::Plain } else { Kind::Sealed },
             size: self.size,
             access: self.access,
         };
@@ -132,6 +187,56 @@ impl Remove {
     }
 }
 
+fn seal(name: &VolumeName, now: bool, context: &Context) -> Result<Report> {
+    let place = format!("{}/seal{}", path(name), if now { "?now=true" } else { "" });
+    let sealed: VolumeDetail = context.daemon.post(&place, &())?;
+    context.answer(&sealed, || {
+        Report::default().line(format_args!("{name} is sealed"))
+    })
+}
+
+fn share(name: &VolumeName, recipient: &str, context: &Context) -> Result<Report> {
+    let place = format!("{}/recipients/{}", path(name), plain(recipient)?);
+    let shared: VolumeDetail = context.daemon.put(&place, &())?;
+    context.answer(&shared, || {
+        Report::default().line(format_args!("the key of {name} is wrapped for {recipient}"))
+    })
+}
+
+fn unshare(name: &VolumeName, recipient: &str, context: &Context) -> Result<Report> {
+    let place = format!("{}/recipients/{}", path(name), plain(recipient)?);
+    let left: VolumeDetail = context.daemon.delete(&place)?;
+    context.answer(&left, || {
+        Report::default()
+            .line(format_args!(
+                "the key of {name} is no longer wrapped for {recipient}"
+            ))
+            .note("a copy of the old deed can still be unwrapped there")
+    })
+}
+
+/// A recipient's text, which needs no quoting in a URL's path.
+fn plain(recipient: &str) -> Result<&str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:;=".contains(&byte);
+    if !recipient.is_empty() && recipient.bytes().all(fits) {
+        return Ok(recipient);
+    }
+    Err(Problem::invalid("not a recipient").remedy("write age1…, or pkcs11:token=TOKEN;object=KEY"))
+}
+
+fn adopt(path: &Path, context: &Context) -> Result<Report> {
+    let path = std::path::absolute(path)
+        .map_err(|error| Problem::invalid(format!("{} is no path: {error}", path.display())))?;
+    let adopted: VolumeDetail = context.daemon.post("/v1/adoptions", &Adopt { path })?;
+    context.answer(&adopted, || {
+        Report::default().line(format_args!(
+            "{} is on this host now, with {} grants",
+            adopted.volume.name,
+            adopted.grants.len()
+        ))
+    })
+}
+
 fn list(tenant: Option<&TenantName>, context: &Context) -> Result<Report> {
     let mut volumes: Vec<VolumeDetail> = context.daemon.get("/v1/volumes")?;
     volumes.retain(|detail| tenant.is_none_or(|tenant| detail.volume.name.tenant() == tenant));
@@ -142,13 +247,15 @@ fn list(tenant: Option<&TenantName>, context: &Context) -> Result<Report> {
         )),
         (volumes, _) => {
             let rows = volumes.iter().map(|detail| row(detail, context)).collect();
-            let header = ["VOLUME", "SIZE", "ACCESS", "OWNER", "APPS", "HELD BY", "CREATED"];
+            let header = [
+                "VOLUME", "KIND", "SIZE", "SPACE", "ACCESS", "OWNER", "APPS", "HELD BY", "CREATED",
+            ];
             Report::default().block(layout::table(header, rows, context.bold))
         }
     })
 }
 
-fn row(detail: &VolumeDetail, context: &Context) -> [String; 7] {
+fn row(detail: &VolumeDetail, context: &Context) -> [String; 9] {
     let volume = &detail.volume;
     let held_by = match detail.attachments.as_slice() {
         [] => "-".to_owned(),
@@ -157,13 +264,30 @@ fn row(detail: &VolumeDetail, context: &Context) -> [String; 7] {
     };
     [
         volume.name.to_string(),
+        volume.kind().word().to_owned(),
         volume.size.map_or("-".to_owned(), |size| size.to_string()),
+        detail.space.map_or("-".to_owned(), about),
         volume.access.to_string(),
         volume.owner.map_or("-".to_owned(), |owner| owner.to_string()),
         detail.grants.len().to_string(),
         held_by,
         age::relative(volume.created, context.now),
     ]
+}
+
+/// A size that was measured, in the largest unit of which there is at least one.
+fn about(size: ByteSize) -> String {
+    let bytes = size.get();
+    [('T', 40), ('G', 30), ('M', 20), ('K', 10)]
+        .into_iter()
+        .find(|(_, shift)| bytes >> shift > 0)
+        .map_or_else(
+            || format!("{bytes}"),
+            |(unit, shift)| {
+                let tenths = ((bytes >> (shift - 10)) * 10) >> 10;
+                format!("{}.{}{unit}", tenths / 10, tenths % 10)
+            },
+        )
 }
 
 fn show(name: &VolumeName, context: &Context) -> Result<Report> {
@@ -174,12 +298,24 @@ fn show(name: &VolumeName, context: &Context) -> Result<Report> {
             [] => report.line("no app may open it"),
             grants => report.block(grant::table(grants, context)),
         };
-        let report = report.line("");
+        let report = detail
+            .recipients
+            .iter()
+            .fold(report.line(""), |report, recipient| {
+                report.line(format_args!("its key is wrapped for {recipient}"))
+            });
         match detail.attachments.as_slice() {
             [] => report.line("no container holds it"),
             held => report.block(attachments::table(held, context)),
         }
     })
+}
+
+fn kind(volume: &cofferdam_model::Volume) -> String {
+    match &volume.sealed {
+        Some(sealed) => format!("sealed, by version {} of its deed", sealed.deed),
+        None => "plain: root on this host can read it".to_owned(),
+    }
 }
 
 fn facts(detail: &VolumeDetail, context: &Context) -> layout::Block {
@@ -200,12 +336,14 @@ fn facts(detail: &VolumeDetail, context: &Context) -> layout::Block {
     layout::facts(&[
         ("volume", volume.name.to_string()),
         ("id", volume.id.to_string()),
+        ("kind", kind(volume)),
         (
             "size",
             volume
                 .size
                 .map_or("none given".to_owned(), |size| size.to_string()),
         ),
+        ("space", detail.space.map_or("not measured".to_owned(), about)),
         ("access", volume.access.to_string()),
         ("owner", owner),
         ("opened", opened),

@@ -3,6 +3,7 @@
 use crate::server::Answer;
 use serde_json::{Value, json};
 
+pub(crate) const DEED: &str = "sha256:5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
 pub(crate) const IMAGE: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const CHAIN: &str = "sha256:01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b";
 const CONTAINER: &str = "3f2a9c0d1e2f3a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3";
@@ -21,7 +22,7 @@ pub(crate) fn problem(status: u16, kind: &str, message: &str, remedy: Option<&st
 
 pub(crate) fn status(warnings: Value) -> Value {
     json!({
-        "version": "0.1.0", "since": "2026-11-24T09:00:00Z", "tenants": 2, "apps": 2, "volumes": 2,
+        "version": "0.1.0", "recipient": "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj", "since": "2026-11-24T09:00:00Z", "tenants": 2, "apps": 2, "volumes": 2,
         "grants": 1, "attachments": 1, "warnings": warnings,
     })
 }
@@ -79,7 +80,8 @@ pub(crate) fn attachment() -> Value {
 pub(crate) fn volume() -> Value {
     json!({
         "volume": {
-            "name": "payments.pgdata", "id": "00112233445566778899aabbccddeeff", "size": 10_737_418_240_u64,
+            "name": "payments.pgdata", "id": "00112233445566778899aabbccddeeff",
+            "sealed": {"deed": 4, "digest": DEED}, "size": 10_737_418_240_u64,
             "access": "exclusive", "maker": "admin", "created": "2026-11-24T11:00:00Z",
             "owner": {"uid": 999, "gid": 999}, "epoch": 3,
         },
@@ -87,7 +89,7 @@ pub(crate) fn volume() -> Value {
             "volume": "payments.pgdata", "app": "reports.nightly", "write": false, "exec": true,
             "until": "2026-11-24T10:00:00Z",
         }],
-        "attachments": [attachment()],
+        "attachments": [attachment()], "space": 1_343_225_856,
     })
 }
 

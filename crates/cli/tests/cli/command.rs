@@ -15,7 +15,7 @@ pub(crate) fn cofferdam(socket: &Path) -> Command {
     command
         .env_clear()
         .stdin(Stdio::null())
-        .arg("--now")
+        .arg("--clock")
         .arg(NOW)
         .arg("--socket")
         .arg(socket);

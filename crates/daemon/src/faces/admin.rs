@@ -1,20 +1,23 @@
 //! The admin API (`cofferdam_model::api`): HTTP/JSON for root and the members of one group.
 
 use super::answer::{beside, parse, respond};
-use super::{Stop, socket};
+use super::{Stop, ledger, socket};
 use crate::daemon::Daemon;
 use crate::{docker_api, operations};
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post, put};
 use axum::serve::IncomingStream;
+use cofferdam_ledger::{Actor, Event};
 use cofferdam_linux::peer::{self, Peer};
 use cofferdam_model::api::NewApp;
 use cofferdam_model::{Grant, Maker, Problem, Result};
+use serde::Deserialize;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use tokio::net::UnixListener;
@@ -24,6 +27,14 @@ use tracing::warn;
 const BODY_MAX: usize = 1 << 20;
 
 type Shared = State<Arc<Daemon>>;
+
+/// Whether what is open is to be taken back too.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Now {
+    #[serde(default)]
+    now: bool,
+}
 
 /// Who is asking; none where the kernel would not say.
 #[derive(Clone)]
@@ -79,6 +90,12 @@ fn router(daemon: &Arc<Daemon>, group: Option<u32>) -> Router {
                 .post(create_volume),
         )
         .route("/v1/volumes/{volume}", get(volume).delete(remove_volume))
+        .route("/v1/volumes/{volume}/seal", post(seal_volume))
+        .route(
+            "/v1/volumes/{volume}/recipients/{recipient}",
+            put(share_volume).delete(unshare_volume),
+        )
+        .route("/v1/adoptions", post(adopt_volume))
         .route(
             "/v1/grants",
             get(async |State(daemon): Shared| respond(beside(&daemon, |d| operations::grants(d)).await))
@@ -94,7 +111,9 @@ fn router(daemon: &Arc<Daemon>, group: Option<u32>) -> Router {
             get(async |State(daemon): Shared| respond(beside(&daemon, |d| operations::decisions(d)).await)),
         )
         .route("/v1/decisions/{id}", get(decision))
+        .merge(ledger::routes())
         .fallback(async || respond::<()>(Err(Problem::missing("the admin API has no such path"))))
+        .layer(from_fn_with_state(Arc::clone(daemon), acted))
         .layer(from_fn_with_state(group, admit))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(Arc::clone(daemon))
@@ -116,6 +135,56 @@ async fn admit(
     warn!(peer = ?peer.map(|peer| (peer.uid, peer.pid)), "refused at the admin API");
     respond::<()>(Err(Problem::denied("the admin API is for root and one group")
         .remedy("run as root or join the group cofferdam")))
+}
+
+/// Whatever is not a question is an act: it goes into the ledger before it is done, so that nothing is done without. What comes
+/// of it is told by the status, in a record of its own where it was refused.
+async fn acted(
+    State(daemon): Shared,
+    ConnectInfo(Caller(peer)): ConnectInfo<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method() == Method::GET {
+        return next.run(request).await;
+    }
+    let by = peer.map_or(Actor::Daemon, |peer| Actor::Peer {
+        uid: peer.uid,
+        pid: peer.pid,
+    });
+    let (head, body) = request.into_parts();
+    let body = match axum::body::to_bytes(body, BODY_MAX).await {
+        Ok(body) => body,
+        Err(error) => {
+            return respond::<()>(Err(Problem::invalid(format!(
+                "the request cannot be read: {error}"
+            ))));
+        }
+    };
+    let act = |detail: Vec<String>| Event::Act {
+        verb: head.method.to_string(),
+        subject: head.uri.path().to_owned(),
+        detail,
+        by,
+    };
+    let asked = act(vec![String::from_utf8_lossy(&body).into_owned()]);
+    if let Err(problem) = beside(&daemon, move |d| d.record(vec![asked])).await {
+        return respond::<()>(Err(problem));
+    }
+    let refused = |status: StatusCode| act(vec![format!("refused with status {}", status.as_u16())]);
+    let request = Request::from_parts(head.clone(), Body::from(body));
+    let response = next.run(request).await;
+    if !response.status().is_success() {
+        let refused = refused(response.status());
+        respond_to_nobody(beside(&daemon, move |d| d.record(vec![refused])).await);
+    }
+    response
+}
+
+fn respond_to_nobody(recorded: Result<()>) {
+    if let Err(problem) = recorded {
+        warn!("a refused act is not in the ledger: {problem}");
+    }
 }
 
 async fn create_tenant(State(daemon): Shared, body: Bytes) -> Response {
@@ -159,6 +228,31 @@ async fn create_volume(State(daemon): Shared, body: Bytes) -> Response {
     )
 }
 
+async fn adopt_volume(State(daemon): Shared, body: Bytes) -> Response {
+    respond(beside(&daemon, move |d| operations::adopt_volume(d, &parse(&body)?)).await)
+}
+
+async fn share_volume(State(daemon): Shared, Path((volume, recipient)): Path<(String, String)>) -> Response {
+    respond(
+        beside(&daemon, move |d| {
+            operations::share_volume(d, &volume.parse()?, &recipient.parse()?)
+        })
+        .await,
+    )
+}
+
+async fn unshare_volume(
+    State(daemon): Shared,
+    Path((volume, recipient)): Path<(String, String)>,
+) -> Response {
+    respond(
+        beside(&daemon, move |d| {
+            operations::unshare_volume(d, &volume.parse()?, &recipient.parse()?)
+        })
+        .await,
+    )
+}
+
 async fn volume(State(daemon): Shared, Path(name): Path<String>) -> Response {
     respond(beside(&daemon, move |d| operations::volume(d, &name.parse()?)).await)
 }
@@ -176,13 +270,25 @@ async fn put_grant(State(daemon): Shared, body: Bytes) -> Response {
     respond(beside(&daemon, move |d| operations::grant(d, &parse::<Grant>(&body)?)).await)
 }
 
-async fn revoke(State(daemon): Shared, Path((volume, app)): Path<(String, String)>) -> Response {
+async fn revoke(
+    State(daemon): Shared,
+    Path((volume, app)): Path<(String, String)>,
+    Query(Now { now }): Query<Now>,
+) -> Response {
     respond(
         beside(&daemon, move |d| {
-            operations::revoke(d, &volume.parse()?, &app.parse()?)
+            operations::revoke(d, &volume.parse()?, &app.parse()?, now)
         })
         .await,
     )
+}
+
+async fn seal_volume(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+    Query(Now { now }): Query<Now>,
+) -> Response {
+    respond(beside(&daemon, move |d| operations::seal_volume(d, &name.parse()?, now)).await)
 }
 
 async fn decision(State(daemon): Shared, Path(id): Path<String>) -> Response {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod ledger;
 mod plugin;
 mod runtime;
 mod socket;

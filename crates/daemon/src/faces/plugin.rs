@@ -16,6 +16,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
+use cofferdam_ledger::{Actor, Event};
 use cofferdam_model::api::{NewVolume, VolumeDetail, http_status};
 use cofferdam_model::{Maker, Problem, Result, VolumeName};
 use serde::Deserialize;
@@ -137,6 +138,7 @@ fn create(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
     let options = asked.options.unwrap_or_default();
     let mut new = NewVolume {
         name,
+        kind: cofferdam_model::Kind::default(),
         size: None,
         access: cofferdam_model::Access::default(),
     };
@@ -144,22 +146,38 @@ fn create(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
         match option.as_str() {
             "size" => new.size = Some(text.parse()?),
             "access" => new.access = text.parse()?,
+            "kind" => new.kind = text.parse()?,
             _ => {
                 let shown: String = option.escape_debug().take(40).collect();
                 return Err(Problem::invalid(format!("a volume has no option {shown}"))
-                    .remedy("use -o size=10G or -o access=shared"));
+                    .remedy("use -o size=10G, -o access=shared or -o kind=plain"));
             }
         }
     }
     // Docker creates a volume again whenever somebody names it together with the driver: without options any will do.
     if !(options.is_empty() && operations::volume(daemon, &new.name).is_ok()) {
+        act(daemon, "volume create, through Docker", &new.name, &options)?;
         operations::create_volume(daemon, &new, Maker::Docker)?;
     }
     Ok(value!({"Err": ""}))
 }
 
+/// Whoever may use Docker is nobody in particular: the ledger says that it was asked through Docker, before it is done.
+fn act(daemon: &Daemon, verb: &str, name: &VolumeName, options: &BTreeMap<String, String>) -> Result<()> {
+    daemon.record(vec![Event::Act {
+        verb: verb.to_owned(),
+        subject: name.to_string(),
+        detail: options
+            .iter()
+            .map(|(option, text)| format!("{option}={text}"))
+            .collect(),
+        by: Actor::Daemon,
+    }])
+}
+
 fn remove(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
     let (_, name) = named(body)?;
+    act(daemon, "volume remove, through Docker", &name, &BTreeMap::new())?;
     operations::remove_volume(daemon, &name, Maker::Docker)?;
     Ok(value!({"Err": ""}))
 }

@@ -1,5 +1,6 @@
 //! Apps: what a container must be to be trusted.
 
+use super::grants;
 use super::tenants::with_tenant;
 use crate::daemon::Daemon;
 use crate::state::{Change, Record, app_key, grant_key};
@@ -100,6 +101,10 @@ pub(crate) fn remove_app(daemon: &Daemon, name: &AppName) -> Result<App> {
             .grants_of(name)
             .map(|grant| Change::Delete(grant_key(&grant.volume, &grant.app)))
             .collect();
+        let volumes: Vec<_> = known.facts().grants_of(name).map(|grant| grant.volume).collect();
+        for volume in volumes {
+            changes.extend(grants::deed_without(daemon, known, known.volume(&volume)?, name)?);
+        }
         changes.push(Change::Delete(app_key(name)));
         Ok((changes, app))
     })

@@ -1,10 +1,12 @@
 //! Grants: which app may open which volume.
 
 use super::apps::missing;
-use super::volumes::adoption;
+use super::volumes::adopted;
 use crate::daemon::Daemon;
-use crate::state::{Change, Record, grant_key};
-use cofferdam_model::{AppName, Grant, Problem, Result, VolumeName};
+use crate::sealed;
+use crate::state::{Change, Record, Snapshot, grant_key};
+use cofferdam_deed::DeedGrant;
+use cofferdam_model::{App, AppName, Grant, Maker, Problem, Result, Volume, VolumeName};
 use jiff::Timestamp;
 
 /// All grants.
@@ -23,20 +25,68 @@ pub(crate) fn grant(daemon: &Daemon, grant: &Grant) -> Result<Grant> {
             .remedy("give a time in the future, or none"));
     }
     daemon.state.change(|known| {
-        let mut changes = adoption(known, known.volume(&grant.volume)?);
-        known.facts().app(&grant.app).ok_or_else(|| missing(&grant.app))?;
-        changes.push(Change::Put(Record::Grant(grant.clone())));
+        let app = known.facts().app(&grant.app).ok_or_else(|| missing(&grant.app))?;
+        let volume = adopted(known.volume(&grant.volume)?, Maker::Admin);
+        let volume = match volume.sealed {
+            Some(_) => sealed::change_deed(daemon, known, &volume, |deed| {
+                deed.with_grant(by_deed(grant, app))
+            })?,
+            None => volume,
+        };
+        let changes = vec![
+            Change::Put(Record::Volume(Box::new(volume))),
+            Change::Put(Record::Grant(grant.clone())),
+        ];
         Ok((changes, grant.clone()))
     })
 }
 
-/// Takes a grant back. A container that holds the volume keeps it until it ends.
-pub(crate) fn revoke(daemon: &Daemon, volume: &VolumeName, app: &AppName) -> Result<Grant> {
-    daemon.state.change(|known| {
+/// A grant, as a deed has it: with the app's rule, so that nothing else can pass for the app.
+pub(super) fn by_deed(grant: &Grant, app: &App) -> DeedGrant {
+    DeedGrant {
+        app: app.name.clone(),
+        rule: app.rule.clone(),
+        write: grant.write,
+        exec: grant.exec,
+        until: grant.until,
+    }
+}
+
+/// Takes a grant back. A container that holds the volume keeps it until it ends; with `now`, whoever has the volume open
+/// loses it, where a container of the app is among them: what is open cannot be taken from one alone.
+pub(crate) fn revoke(daemon: &Daemon, volume: &VolumeName, app: &AppName, now: bool) -> Result<Grant> {
+    let taken = daemon.state.change(|known| {
         let grant = known.facts().grant(volume, app).ok_or_else(|| {
             Problem::missing(format!("app {app} has no grant on {volume}"))
                 .remedy(format!("see who has: cofferdam volume show {volume}"))
         })?;
-        Ok((vec![Change::Delete(grant_key(volume, app))], grant))
-    })
+        let mut changes = deed_without(daemon, known, known.volume(volume)?, app)?;
+        changes.push(Change::Delete(grant_key(volume, app)));
+        Ok((changes, grant))
+    })?;
+    if now {
+        let (found, held) = {
+            let known = daemon.state.now();
+            let held = known.holders_of(volume).any(|held| held.app == *app);
+            (known.volume(volume)?.clone(), held)
+        };
+        if held {
+            sealed::shut(daemon, &found, &format!("the grant of {app} was revoked"))?;
+        }
+    }
+    Ok(taken)
+}
+
+/// The changes that a sealed volume's deed makes when it grants the app nothing any more.
+pub(super) fn deed_without(
+    daemon: &Daemon,
+    known: &Snapshot,
+    volume: &Volume,
+    app: &AppName,
+) -> Result<Vec<Change>> {
+    if volume.sealed.is_none() {
+        return Ok(Vec::new());
+    }
+    let changed = sealed::change_deed(daemon, known, volume, |deed| deed.without_grant(app))?;
+    Ok(vec![Change::Put(Record::Volume(Box::new(changed)))])
 }

@@ -18,6 +18,7 @@ pub(crate) fn status(daemon: &Daemon) -> Result<Status> {
         volumes: known.volumes().len(),
         grants: known.facts().grant_count(),
         attachments: known.attachments().count(),
+        recipient: daemon.keys.recipient().to_string(),
         warnings: daemon.warnings.clone(),
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::daemon::Daemon;
 use crate::state::{Change, Record, Snapshot, TenantRecord, tenant_key};
+use cofferdam_deed::PublicKey;
 use cofferdam_model::api::{NewTenant, Tenant};
 use cofferdam_model::{Problem, Result, TenantName};
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ fn fresh(name: &TenantName) -> TenantRecord {
     TenantRecord {
         name: name.clone(),
         created: Timestamp::now(),
+        key: None,
     }
 }
 
@@ -36,6 +38,38 @@ fn shown(known: &Snapshot, record: &TenantRecord) -> Tenant {
             .filter(|volume| *volume.name.tenant() == record.name)
             .count(),
     }
+}
+
+/// Has a tenant a key with which its deeds are signed: its own, or one that the host keeps for it.
+pub(super) fn with_key(daemon: &Daemon, name: &TenantName) -> Result<()> {
+    if daemon
+        .state
+        .now()
+        .tenant(name)
+        .is_ok_and(|tenant| tenant.key.is_some())
+    {
+        return Ok(());
+    }
+    let key = match daemon.keys.tenant(name)? {
+        Some(key) => key,
+        None => daemon.keys.make_tenant(name)?,
+    };
+    let public = PublicKey::from(key.verifying());
+    daemon.state.change(|known| {
+        let tenant = match known.tenant(name) {
+            Ok(tenant) => tenant.clone(),
+            Err(missing) if *name != TenantName::default_tenant() => return Err(missing),
+            Err(_) => fresh(name),
+        };
+        if tenant.key.is_some() {
+            return Ok((Vec::new(), ())); // Somebody else was here first.
+        }
+        let tenant = TenantRecord {
+            key: Some(public),
+            ..tenant
+        };
+        Ok((vec![Change::Put(Record::Tenant(tenant))], ()))
+    })
 }
 
 /// Makes a tenant; one that exists is answered with.
@@ -64,9 +98,9 @@ pub(crate) fn tenant(daemon: &Daemon, name: &TenantName) -> Result<Tenant> {
     known.tenant(name).map(|record| shown(&known, record))
 }
 
-/// Removes a tenant that owns nothing.
+/// Removes a tenant that owns nothing, and the key that the host kept for it.
 pub(crate) fn remove_tenant(daemon: &Daemon, name: &TenantName) -> Result<Tenant> {
-    daemon.state.change(|known| {
+    let removed = daemon.state.change(|known| {
         let tenant = shown(known, known.tenant(name)?);
         if tenant.apps + tenant.volumes > 0 {
             return Err(Problem::conflict(format!(
@@ -76,5 +110,7 @@ pub(crate) fn remove_tenant(daemon: &Daemon, name: &TenantName) -> Result<Tenant
             .remedy("remove them first"));
         }
         Ok((vec![Change::Delete(tenant_key(name))], tenant))
-    })
+    })?;
+    daemon.keys.destroy_tenant(name)?;
+    Ok(removed)
 }

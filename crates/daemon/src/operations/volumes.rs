@@ -1,13 +1,15 @@
 //! Volumes: made, shown, removed.
 //!
-//! A new volume is a record and a placeholder; its directory is made when the first container opens it. Removal is
-//! recorded before any data goes, so that a daemon that is killed in between finishes it at its next start.
+//! A new plain volume is a record and a placeholder; its directory is made when the first container opens it. A new sealed
+//! one has its store and its deed before it has a record. Making and removing are recorded before there is any data and
+//! before any goes, so that a daemon that is killed in between puts things in order at its next start.
 
-use super::tenants::with_tenant;
+use super::tenants::{self, with_tenant};
 use crate::daemon::Daemon;
-use crate::state::{Change, Record, Snapshot, grant_key, removing_key, volume_key};
-use cofferdam_model::api::{NewVolume, VolumeDetail};
-use cofferdam_model::{Epoch, Maker, Problem, Result, Volume, VolumeId, VolumeName};
+use crate::sealed;
+use crate::state::{Change, Record, Snapshot, grant_key, making_key, removing_key, volume_key};
+use cofferdam_model::api::{NewVolume, SIZE_DEFAULT, VolumeDetail};
+use cofferdam_model::{ByteSize, Epoch, Kind, Maker, Problem, Result, Sealed, Volume, VolumeId, VolumeName};
 use jiff::Timestamp;
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::sync::Arc;
@@ -20,13 +22,48 @@ const DOCKER_VOLUMES_MAX: usize = 4096;
 /// when an operator makes it too: Docker cannot remove it any more.
 pub(crate) fn create_volume(daemon: &Daemon, new: &NewVolume, maker: Maker) -> Result<VolumeDetail> {
     let id = random_id()?;
-    // What will be refused must not use up a placeholder.
-    creation(&daemon.state.now(), new, maker, &id)?;
+    // What will be refused must use up neither a placeholder nor a store.
+    creation(&daemon.state.now(), new, maker, &id, None)?;
+    let sealed = match new.kind {
+        Kind::Sealed if daemon.state.now().volume(&new.name).is_err() => Some(make_store(daemon, new, &id)?),
+        Kind::Sealed | Kind::Plain => None,
+    };
     // The placeholder comes before the volume: one without the other would be a path to nothing.
-    daemon.change_placeholders().add(&new.name)?;
-    let made = daemon.state.change(|known| creation(known, new, maker, &id));
+    let made = daemon.change_placeholders().add(&new.name).and_then(|()| {
+        daemon
+            .state
+            .change(|known| creation(known, new, maker, &id, sealed.as_ref()))
+    });
+    let used = made.as_ref().is_ok_and(|detail| detail.volume.id == id);
+    if sealed.is_some() && !used {
+        // Refused after all, or somebody else has made it meanwhile.
+        forget(daemon, &id)?;
+    }
     settle_placeholder(daemon, &new.name)?;
     made
+}
+
+/// The tenant's key, the store and the deed of a new sealed volume. Until its record is there, a note says that it is being
+/// made.
+fn make_store(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> Result<Sealed> {
+    tenants::with_key(daemon, new.name.tenant())?;
+    daemon
+        .state
+        .change(|_| Ok((vec![Change::Put(Record::Making(id.clone()))], ())))?;
+    sealed::make(daemon, new, id).inspect_err(|_| {
+        if let Err(problem) = forget(daemon, id) {
+            warn!(volume = %id, "what was made of a new volume is left: {problem}");
+        }
+    })
+}
+
+/// Takes away what there is of a volume that came to nothing.
+fn forget(daemon: &Daemon, id: &VolumeId) -> Result<()> {
+    sealed::destroy(daemon, id)?;
+    daemon.store.empty_trash()?;
+    daemon
+        .state
+        .change(|_| Ok((vec![Change::Delete(making_key(id))], ())))
 }
 
 /// What making a volume changes, and what comes of it.
@@ -35,10 +72,16 @@ fn creation(
     new: &NewVolume,
     maker: Maker,
     id: &VolumeId,
+    sealed: Option<&Sealed>,
 ) -> Result<(Vec<Change>, VolumeDetail)> {
     if let Ok(volume) = known.volume(&new.name) {
         same(volume, new)?;
-        return Ok(adopted(known, volume, maker));
+        let ours = adopted(volume, maker);
+        let changes = match ours == *volume {
+            true => Vec::new(),
+            false => vec![Change::Put(Record::Volume(Box::new(ours.clone())))],
+        };
+        return Ok((changes, detail(known, &ours)));
     }
     let by_docker = known
         .volumes()
@@ -54,7 +97,8 @@ fn creation(
     let volume = Volume {
         name: new.name.clone(),
         id: id.clone(),
-        size: new.size,
+        sealed: sealed.cloned(),
+        size: size_of(new),
         access: new.access,
         maker,
         created: Timestamp::now(),
@@ -62,32 +106,34 @@ fn creation(
         epoch: Epoch::default(),
     };
     changes.push(Change::Put(Record::Volume(Box::new(volume.clone()))));
+    if sealed.is_some() {
+        changes.push(Change::Delete(making_key(id)));
+    }
     Ok((changes, detail(known, &volume)))
 }
 
-/// What an operator makes or grants is the operator's from then on.
-fn adopted(known: &Snapshot, volume: &Volume, maker: Maker) -> (Vec<Change>, VolumeDetail) {
-    if maker == Maker::Admin && volume.maker == Maker::Docker {
-        let ours = Volume {
-            maker: Maker::Admin,
-            ..volume.clone()
-        };
-        return (
-            vec![Change::Put(Record::Volume(Box::new(ours.clone())))],
-            detail(known, &ours),
-        );
+/// The size that is recorded: a sealed volume always has one.
+pub(crate) fn size_of(new: &NewVolume) -> Option<ByteSize> {
+    match new.kind {
+        Kind::Sealed => Some(new.size.unwrap_or(SIZE_DEFAULT)),
+        Kind::Plain => new.size,
     }
-    (Vec::new(), detail(known, volume))
 }
 
-/// The change that makes a volume the operator's, where it is not yet.
-pub(super) fn adoption(known: &Snapshot, volume: &Volume) -> Vec<Change> {
-    adopted(known, volume, Maker::Admin).0
+/// What an operator makes or grants is the operator's from then on: Docker cannot remove it any more.
+pub(super) fn adopted(volume: &Volume, maker: Maker) -> Volume {
+    Volume {
+        maker: match maker {
+            Maker::Admin => Maker::Admin,
+            Maker::Docker => volume.maker,
+        },
+        ..volume.clone()
+    }
 }
 
 /// Whatever became of a change, and whatever another one did meanwhile: a volume that exists has a placeholder, one that
 /// does not has none.
-fn settle_placeholder(daemon: &Daemon, name: &VolumeName) -> Result<()> {
+pub(super) fn settle_placeholder(daemon: &Daemon, name: &VolumeName) -> Result<()> {
     let mut placeholders = daemon.change_placeholders();
     if daemon.state.now().volume(name).is_ok() {
         return placeholders.add(name);
@@ -96,15 +142,17 @@ fn settle_placeholder(daemon: &Daemon, name: &VolumeName) -> Result<()> {
 }
 
 fn same(volume: &Volume, new: &NewVolume) -> Result<()> {
-    if volume.access == new.access && volume.size == new.size {
+    if volume.access == new.access && volume.size == size_of(new) && volume.kind() == new.kind {
         return Ok(());
     }
     let size = volume
         .size
         .map_or_else(|| "no size".to_owned(), |size| format!("size {size}"));
     Err(Problem::conflict(format!(
-        "volume {} exists already with {size} and access {}",
-        volume.name, volume.access
+        "volume {} exists already, {}, with {size} and access {}",
+        volume.name,
+        volume.kind().word(),
+        volume.access
     ))
     .remedy("use it as it is, or take another name"))
 }
@@ -125,23 +173,53 @@ fn detail(known: &Snapshot, volume: &Volume) -> VolumeDetail {
         volume: volume.clone(),
         grants: known.facts().grants_on(&volume.name).collect(),
         attachments: known.holders_of(&volume.name).cloned().collect(),
+        space: None,
+        recipients: Vec::new(),
     }
+}
+
+/// The same, with the space that it takes up on the host.
+fn measured(daemon: &Daemon, detail: VolumeDetail) -> VolumeDetail {
+    let space = match detail.volume.kind() {
+        Kind::Sealed => daemon.sealed.space(&detail.volume.id).ok().map(ByteSize::bytes),
+        Kind::Plain => None,
+    };
+    VolumeDetail { space, ..detail }
+}
+
+/// The same, with for whom its key is wrapped, as far as its deed can be read.
+fn with_recipients(daemon: &Daemon, detail: VolumeDetail) -> VolumeDetail {
+    let recipients = match detail.volume.kind() {
+        Kind::Sealed => sealed::recipients(daemon, &detail.volume).unwrap_or_default(),
+        Kind::Plain => Vec::new(),
+    };
+    VolumeDetail { recipients, ..detail }
 }
 
 /// All volumes.
 pub(crate) fn volumes(daemon: &Daemon) -> Result<Vec<VolumeDetail>> {
-    let known = daemon.state.now();
-    Ok(known.volumes().map(|volume| detail(&known, volume)).collect())
+    let all: Vec<_> = {
+        let known = daemon.state.now();
+        known.volumes().map(|volume| detail(&known, volume)).collect()
+    };
+    Ok(all.into_iter().map(|detail| measured(daemon, detail)).collect())
 }
 
 /// One volume.
 pub(crate) fn volume(daemon: &Daemon, name: &VolumeName) -> Result<VolumeDetail> {
-    let known = daemon.state.now();
-    known.volume(name).map(|volume| detail(&known, volume))
+    let found = {
+        let known = daemon.state.now();
+        known.volume(name).map(|volume| detail(&known, volume))
+    };
+    found.map(|detail| with_recipients(daemon, measured(daemon, detail)))
 }
 
 /// Removes a volume that nobody holds, with its data and its grants. Through Docker only what Docker made.
 pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Maker) -> Result<VolumeDetail> {
+    let before = volume(daemon, name)?;
+    if before.attachments.is_empty() {
+        daemon.open_volumes.settle(&before.volume.id);
+    }
     let removed = daemon.state.change(|known| {
         let removed = detail(known, known.volume(name)?);
         if through == Maker::Docker && removed.volume.maker != Maker::Docker {
@@ -162,6 +240,10 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
             return Err(Problem::busy(format!("{name} is being given its first content"))
                 .remedy("try again in a moment"));
         }
+        if daemon.open_volumes.is_used(&removed.volume.id) {
+            return Err(Problem::busy(format!("{name} is just being opened or closed"))
+                .remedy("try again in a moment"));
+        }
         let mut changes: Vec<_> = removed
             .grants
             .iter()
@@ -172,7 +254,7 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
         Ok((changes, removed))
     })?;
     settle_placeholder(daemon, name)?;
-    daemon.store.discard(&removed.volume.id)?;
+    sealed::destroy(daemon, &removed.volume.id)?;
     let later = Arc::clone(daemon);
     daemon.tasks.spawn_blocking(move || {
         if let Err(problem) = finish_removals(&later) {
@@ -183,6 +265,32 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
     Ok(removed)
 }
 
+/// Closes a volume: with `now`, whoever has it open; without, only where nobody holds it.
+pub(crate) fn seal_volume(daemon: &Daemon, name: &VolumeName, now: bool) -> Result<VolumeDetail> {
+    let found = volume(daemon, name)?;
+    if found.volume.kind() == Kind::Plain {
+        return Err(
+            Problem::invalid(format!("{name} is a plain volume, which nothing seals"))
+                .remedy("stop the containers that hold it"),
+        );
+    }
+    match (now, found.attachments.first()) {
+        (true, _) => sealed::shut(daemon, &found.volume, "an operator has sealed it")?,
+        (false, None) => daemon.open_volumes.settle(&found.volume.id),
+        (false, Some(held)) => {
+            return Err(Problem::busy(format!(
+                "{name} is held by container {} (app {})",
+                held.container.short(),
+                held.app
+            ))
+            .remedy(format!(
+                "stop that container first, or take the volume from it: cofferdam volume seal {name} --now"
+            )));
+        }
+    }
+    volume(daemon, name)
+}
+
 /// Finishes what an earlier daemon left half done: removals, and first contents of new volumes. What cannot be finished is
 /// logged and left for the next time; it keeps nobody from their volumes.
 pub(crate) fn tidy(daemon: &Daemon) {
@@ -190,12 +298,18 @@ pub(crate) fn tidy(daemon: &Daemon) {
         .state
         .now()
         .volumes()
-        .filter(|volume| volume.owner.is_none())
+        .filter(|volume| volume.owner.is_none() && volume.sealed.is_none())
         .map(|volume| volume.id.clone())
         .collect();
     for id in new {
         if let Err(problem) = daemon.store.discard(&id) {
             warn!(volume = %id, "an unfinished volume cannot be tidied away: {problem}");
+        }
+    }
+    let making: Vec<VolumeId> = daemon.state.now().making().cloned().collect();
+    for id in making {
+        if let Err(problem) = forget(daemon, &id) {
+            warn!(volume = %id, "a volume whose making was cut short cannot be tidied away: {problem}");
         }
     }
     if let Err(problem) = finish_removals(daemon) {
@@ -219,7 +333,7 @@ fn is_known(daemon: &Daemon, id: &VolumeId) -> bool {
 /// `unavailable` or `internal`, as the system says; the next start tries again.
 fn finish_removals(daemon: &Daemon) -> Result<()> {
     let removing: Vec<VolumeId> = daemon.state.now().removing().cloned().collect();
-    removing.iter().try_for_each(|id| daemon.store.discard(id))?;
+    removing.iter().try_for_each(|id| sealed::destroy(daemon, id))?;
     daemon.store.empty_trash()?;
     if removing.is_empty() {
         return Ok(());

@@ -5,7 +5,8 @@
 //! which somebody may have written before the first start.
 
 use crate::daemon::Daemon;
-use crate::state::{Change, Record};
+use crate::sealed;
+use crate::state::{Change, Record, Snapshot};
 use cofferdam_linux::mount::DetachedMount;
 use cofferdam_measure::Evidence;
 use cofferdam_model::{Owner, Problem, Result, Volume, VolumeId};
@@ -83,38 +84,53 @@ pub(super) fn ensure(
     daemon: &Daemon,
     evidence: &Evidence,
     proof: &Admitted,
+    volume: &Volume,
+    sealed: Option<&sealed::Use>,
     progress: &Arc<Progress>,
 ) -> Result<(VolumeId, Owner)> {
-    let find = || daemon.state.now().volume(proof.volume()).cloned();
-    let volume = find()?;
     if let Some(owner) = volume.owner {
-        return Ok((volume.id, owner));
+        return Ok((volume.id.clone(), owner));
     }
     let _turn = daemon.first_contents.turn(&volume.id, progress)?;
-    let volume = find()?;
+    let volume = same(&daemon.state.now(), volume)?.clone();
     if let Some(owner) = volume.owner {
         return Ok((volume.id, owner)); // Another container of a shared volume was here first.
     }
-    let owner = copy(daemon, evidence, proof, &volume, progress)?;
+    // One that was moved here, or whose record did not come about, has its content already.
+    let had = sealed
+        .map(|sealed| sealed.by_deed(|deed| Ok(deed.owner())))
+        .transpose()?;
+    let owner = match had.flatten() {
+        Some(owner) => owner,
+        None => copy(daemon, evidence, proof, &volume, sealed, progress)?,
+    };
     let noted = daemon.state.change(|known| {
-        let current = known.volume(&volume.name)?;
-        if current.id != volume.id {
-            let message = format!("{} was removed and made anew meanwhile", volume.name);
-            return Err(Problem::conflict(message).remedy("start the container again"));
-        }
-        Ok((
-            vec![Change::Put(Record::Volume(Box::new(Volume {
-                owner: Some(owner),
-                ..current.clone()
-            })))],
-            (),
-        ))
+        let current = same(known, &volume)?;
+        let owned = Volume {
+            owner: Some(owner),
+            ..current.clone()
+        };
+        let owned = match owned.sealed {
+            Some(_) => sealed::change_deed(daemon, known, &owned, |deed| deed.with_owner(owner))?,
+            None => owned,
+        };
+        Ok((vec![Change::Put(Record::Volume(Box::new(owned)))], ()))
     });
-    if noted.is_err() {
+    if noted.is_err() && sealed.is_none() {
         daemon.store.discard(&volume.id)?;
     }
     noted?;
     Ok((volume.id, owner))
+}
+
+/// The volume as it is known now.
+fn same<'a>(known: &'a Snapshot, volume: &Volume) -> Result<&'a Volume> {
+    let current = known.volume(&volume.name)?;
+    if current.id == volume.id {
+        return Ok(current);
+    }
+    let message = format!("{} was removed and made anew meanwhile", volume.name);
+    Err(Problem::conflict(message).remedy("start the container again"))
 }
 
 fn copy(
@@ -122,6 +138,7 @@ fn copy(
     evidence: &Evidence,
     proof: &Admitted,
     volume: &Volume,
+    sealed: Option<&sealed::Use>,
     progress: &Progress,
 ) -> Result<Owner> {
     let id_map = evidence.measurement.id_map.as_ref();
@@ -151,10 +168,13 @@ fn copy(
         translate: &translate,
         otherwise: evidence.measurement.user.owner,
     };
-    daemon
-        .store
-        .initialise(&volume.id, &first, progress)
-        .map_err(|problem| problem.context(&volume.name))
+    let laid = match sealed {
+        Some(sealed) => sealed
+            .root()
+            .and_then(|root| first.lay_into(root.as_fd(), progress)),
+        None => daemon.store.initialise(&volume.id, &first, progress),
+    };
+    laid.map_err(|problem| problem.context(&volume.name))
 }
 
 /// The image's directory at `place`, where it has one. Links in the image lead nowhere but into the image.

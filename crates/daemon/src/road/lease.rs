@@ -6,12 +6,14 @@
 
 use super::held;
 use crate::daemon::Daemon;
+use crate::sealed;
 use crate::state::{Change, Record, lease_key, measured_key};
 use cofferdam_linux::file;
 use cofferdam_linux::process::{self, Process as LiveProcess};
 use cofferdam_linux::readiness::Readable;
-use cofferdam_model::{Attachment, ContainerId, Problem, Process, Result};
+use cofferdam_model::{Attachment, ContainerId, Problem, Process, Result, VolumeId};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -70,7 +72,11 @@ fn find(process: Process) -> io::Result<Option<LiveProcess>> {
 }
 
 /// The process `mine` has ended: the leases that name it go over to the container's first process, or are released.
-fn follow_or_release(daemon: &Daemon, container: &ContainerId, mine: Process) -> Result<Option<Process>> {
+fn follow_or_release(
+    daemon: &Arc<Daemon>,
+    container: &ContainerId,
+    mine: Process,
+) -> Result<Option<Process>> {
     let lease = daemon
         .state
         .now()
@@ -165,21 +171,22 @@ fn hand_over(daemon: &Daemon, container: &ContainerId, mine: Process, next: Proc
 }
 
 /// Releases what a container holds through the process `ended`, and nothing that a later bearer of its id holds.
-fn release(daemon: &Daemon, container: &ContainerId, ended: Process) -> Result<()> {
+fn release(daemon: &Arc<Daemon>, container: &ContainerId, ended: Process) -> Result<()> {
     let _marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
     let released = daemon.state.change(|known| {
-        let gone = known.held_by(container).filter(|(_, held)| held.process == ended);
-        let mut changes: Vec<_> = gone
+        let gone = || known.held_by(container).filter(|(_, held)| held.process == ended);
+        let mut changes: Vec<_> = gone()
             .map(|(mount, _)| Change::Delete(lease_key(container, mount)))
             .collect();
-        let released = changes.len();
-        if released == known.held_by(container).count() && known.measurement(container).is_some() {
+        let released: BTreeSet<VolumeId> = gone().map(|(_, held)| held.volume_id.clone()).collect();
+        if changes.len() == known.held_by(container).count() && known.measurement(container).is_some() {
             changes.push(Change::Delete(measured_key(container)));
         }
         Ok((changes, released))
     })?;
     held::unmark_if_free(daemon, container);
-    info!(%container, volumes = released, "released");
+    info!(%container, volumes = released.len(), "released");
+    released.iter().for_each(|id| sealed::close_if_free(daemon, id));
     Ok(())
 }
 
@@ -187,7 +194,7 @@ fn release(daemon: &Daemon, container: &ContainerId, ended: Process) -> Result<(
 ///
 /// # Errors
 /// `busy` where the last bearer still runs.
-pub(super) fn release_if_ended(daemon: &Daemon, container: &ContainerId) -> Result<()> {
+pub(super) fn release_if_ended(daemon: &Arc<Daemon>, container: &ContainerId) -> Result<()> {
     let leases: Vec<Attachment> = daemon
         .state
         .now()

@@ -2,7 +2,9 @@
 
 use super::{Refusal, first_content, held, lease, record};
 use crate::daemon::Daemon;
+use crate::sealed;
 use crate::state::{Change, Record, Snapshot};
+use cofferdam_ledger::Event;
 use cofferdam_linux::process::Process as LiveProcess;
 use cofferdam_measure::{Bundle, Evidence};
 use cofferdam_model::api::VolumeDecision;
@@ -45,6 +47,8 @@ struct Prepared {
     volume: VolumeId,
     mount: OpenedMount,
     descriptor: OwnedFd,
+    /// Keeps a sealed volume open until there is a lease that does.
+    sealed: Option<sealed::Use>,
 }
 
 /// The whole road for one container. All of its volumes are opened, or none.
@@ -102,7 +106,7 @@ pub(crate) fn open(
 
 /// Opens what was admitted and records it; none where the facts changed meanwhile and it has to be decided again.
 fn open_and_commit(
-    daemon: &Daemon,
+    daemon: &Arc<Daemon>,
     asked: &Asked,
     evidence: &Evidence,
     admitted: &[Admitted],
@@ -121,14 +125,15 @@ fn open_and_commit(
         decided,
         facts_version,
     )? {
-        Committed::Done => Ok(Some(
-            prepared
-                .into_iter()
-                .map(|one| (one.mount, one.descriptor))
-                .collect(),
-        )),
+        Committed::Done => Ok(Some(prepared.into_iter().map(handed_out).collect())),
         Committed::FactsChanged => Ok(None),
     }
+}
+
+/// The lease keeps a sealed volume open from now on.
+fn handed_out(prepared: Prepared) -> (OpenedMount, OwnedFd) {
+    drop(prepared.sealed);
+    (prepared.mount, prepared.descriptor)
 }
 
 /// Nothing is opened for a runtime that has gone.
@@ -231,28 +236,49 @@ fn free(known: &Snapshot, name: &VolumeName, container: &ContainerId) -> Result<
 
 /// Opens what was admitted.
 fn prepare(
-    daemon: &Daemon,
+    daemon: &Arc<Daemon>,
     evidence: &Evidence,
     admitted: &[Admitted],
     progress: &Arc<Progress>,
 ) -> Result<Vec<Prepared>> {
-    admitted
-        .iter()
-        .map(|proof| open_one(daemon, evidence, proof, progress))
-        .collect()
+    if let [only] = admitted {
+        return Ok(vec![open_one(daemon, evidence, only, progress)?]);
+    }
+    // Unsealing one volume takes some milliseconds, in which the others can be unsealed too.
+    std::thread::scope(|scope| {
+        let opening: Vec<_> = admitted
+            .iter()
+            .map(|proof| scope.spawn(|| open_one(daemon, evidence, proof, progress)))
+            .collect();
+        let opened = opening.into_iter().map(|one| {
+            one.join()
+                .unwrap_or_else(|_| Err(Problem::internal("a volume's opening has failed")))
+        });
+        opened.collect()
+    })
 }
 
 fn open_one(
-    daemon: &Daemon,
+    daemon: &Arc<Daemon>,
     evidence: &Evidence,
     proof: &Admitted,
     progress: &Arc<Progress>,
 ) -> Result<Prepared> {
-    let (volume, owner) = first_content::ensure(daemon, evidence, proof, progress)?;
     let measurement = &evidence.measurement;
+    let volume = daemon.state.now().volume(proof.volume())?.clone();
+    let sealed = match volume.sealed {
+        Some(_) => Some(unseal(daemon, &volume, proof, measurement)?),
+        None => None,
+    };
+    let (volume, owner) = first_content::ensure(daemon, evidence, proof, &volume, sealed.as_ref(), progress)?;
     let mapping = Mapping::between(owner, &measurement.user, measurement.id_map.as_ref());
-    let data = daemon.store.data(&volume)?;
-    let opened = daemon.opener.open(data.as_fd(), &mapping, proof.read_only());
+    let opened = match &sealed {
+        Some(sealed) => daemon.opener.fit(sealed.data()?, &mapping, proof.read_only()),
+        None => {
+            let data = daemon.store.data(&volume)?;
+            daemon.opener.open(data.as_fd(), &mapping, proof.read_only())
+        }
+    };
     let descriptor = opened
         .map_err(|problem| problem.context(proof.volume()))?
         .into_fd();
@@ -264,7 +290,35 @@ fn open_one(
         volume,
         mount,
         descriptor,
+        sealed,
     })
+}
+
+/// Opens a sealed volume, as far as its own deed allows what the registry does.
+fn unseal(
+    daemon: &Arc<Daemon>,
+    volume: &Volume,
+    proof: &Admitted,
+    measurement: &Measurement,
+) -> Result<sealed::Use> {
+    let rule = daemon
+        .state
+        .now()
+        .facts()
+        .app(proof.app())
+        .map(|app| app.rule.clone())
+        .ok_or_else(|| Problem::conflict(format!("app {} was removed meanwhile", proof.app())))?;
+    let used = sealed::open(daemon, volume, &measurement.container)?;
+    used.by_deed(|deed| {
+        deed.permits(
+            proof.app(),
+            &rule,
+            !proof.read_only(),
+            proof.exec(),
+            Timestamp::now(),
+        )
+    })?;
+    Ok(used)
 }
 
 /// Whether the leases are on disk.
@@ -301,9 +355,13 @@ fn commit(
                 asked.container.short()
             )));
         }
-        let mut changes = record::allowed(known, measurement, decided.to_vec());
+        let (mut changes, decision) = record::allowed(known, measurement, decided.to_vec())?;
+        let (leases, mut events) = leases(daemon, known, asked, admitted)?;
         changes.push(Change::Put(Record::Measured(Box::new(measurement.clone()))));
-        changes.extend(leases(daemon, known, asked, admitted)?);
+        changes.extend(leases);
+        // In the ledger first: where the commit fails, it says more than has happened, and never less.
+        events.insert(0, decision);
+        daemon.record(events)?;
         Ok((changes, Committed::Done))
     });
     if !matches!(outcome, Ok(Committed::Done)) {
@@ -312,8 +370,13 @@ fn commit(
     outcome
 }
 
-/// A lease for each mount, and the next epoch for each volume: a container may ask for the same volume at two places.
-fn leases(daemon: &Daemon, known: &Snapshot, asked: &Asked, admitted: &[Admitted]) -> Result<Vec<Change>> {
+/// A lease for each mount, the next epoch for each volume, and what the ledger has of it: a container may ask for the same volume at two places.
+fn leases(
+    daemon: &Daemon,
+    known: &Snapshot,
+    asked: &Asked,
+    admitted: &[Admitted],
+) -> Result<(Vec<Change>, Vec<Event>)> {
     let mut volumes: BTreeMap<&VolumeName, Volume> = BTreeMap::new();
     let mut changes = Vec::new();
     for proof in admitted {
@@ -329,12 +392,18 @@ fn leases(daemon: &Daemon, known: &Snapshot, asked: &Asked, admitted: &[Admitted
             attachment,
         }));
     }
+    let opened = |volume: &Volume| Event::Opened {
+        volume: volume.name.clone(),
+        id: volume.id.clone(),
+        epoch: volume.epoch,
+    };
+    let events = volumes.values().map(opened).collect();
     changes.extend(
         volumes
             .into_values()
             .map(|volume| Change::Put(Record::Volume(Box::new(volume)))),
     );
-    Ok(changes)
+    Ok((changes, events))
 }
 
 /// The runtime's own process: the lease follows it until the container's first one exists.

@@ -3,8 +3,11 @@
 use super::Refusal;
 use crate::daemon::Daemon;
 use crate::state::{Change, DECISIONS_KEPT, Record, Snapshot, decision_key};
+use cofferdam_ledger::{Event, VolumeOutcome, measurement_digest};
 use cofferdam_model::api::{Decision, VolumeDecision};
-use cofferdam_model::{ContainerId, DecisionId, IdMap, MeasuredMount, Measurement, MountKind, Problem, User};
+use cofferdam_model::{
+    ContainerId, DecisionId, IdMap, MeasuredMount, Measurement, MountKind, Problem, Result, User,
+};
 use jiff::Timestamp;
 use tracing::{info, warn};
 
@@ -28,7 +31,7 @@ pub(super) fn refused(
                 ..volume
             })
             .collect();
-        let measurement = measurement.as_ref().map(bounded);
+        let kept = measurement.as_ref().map(bounded);
         let decision = Decision {
             id,
             at: Timestamp::now(),
@@ -36,8 +39,11 @@ pub(super) fn refused(
             verb: verb.to_owned(),
             volumes,
             refused: Some(problem.clone()),
-            measurement,
+            measurement: kept,
         };
+        if let Err(error) = daemon.record(vec![event(&decision, measurement.as_ref())?]) {
+            warn!(%container, "a refusal is not in the ledger: {error}");
+        }
         Ok((keep(id, decision), id))
     });
     match kept {
@@ -55,12 +61,15 @@ pub(super) fn refused(
     }
 }
 
-/// The changes that keep an admission.
+/// The changes that keep an admission, and the event for the ledger.
+///
+/// # Errors
+/// `internal` where the measurement has no JSON form.
 pub(super) fn allowed(
     known: &Snapshot,
     measurement: &Measurement,
     volumes: Vec<VolumeDecision>,
-) -> Vec<Change> {
+) -> Result<(Vec<Change>, Event)> {
     let id = known.next_decision();
     let decision = Decision {
         id,
@@ -71,7 +80,32 @@ pub(super) fn allowed(
         refused: None,
         measurement: Some(bounded(measurement)),
     };
-    keep(id, decision)
+    let event = event(&decision, Some(measurement))?;
+    Ok((keep(id, decision), event))
+}
+
+/// A decision, as the ledger has it. The measurement is the whole one, not the shortened one that is kept.
+fn event(decision: &Decision, measurement: Option<&Measurement>) -> Result<Event> {
+    let outcome = |volume: &VolumeDecision| VolumeOutcome {
+        volume: volume.volume.clone(),
+        app: volume.app.clone(),
+        allowed: volume.allowed,
+        read_only: volume.read_only,
+    };
+    let refused = decision.refused.iter().map(ToString::to_string);
+    let reasons = decision
+        .volumes
+        .iter()
+        .flat_map(|volume| volume.reasons.iter().cloned());
+    Ok(Event::Decision {
+        container: decision.container.clone(),
+        decision: decision.id,
+        verb: decision.verb.clone(),
+        volumes: decision.volumes.iter().map(outcome).collect(),
+        allowed: decision.refused.is_none(),
+        measurement: measurement.map(measurement_digest).transpose()?,
+        reasons: refused.chain(reasons).collect(),
+    })
 }
 
 /// Keeps one decision and lets go of the one that is too old now.

@@ -9,6 +9,7 @@
 //! | `lease/<container>/<mount>` | [`Attachment`] |
 //! | `measured/<container>` | [`Measurement`] of a container that holds a lease, without its environment |
 //! | `decision/<16 hexadecimal digits>` | [`Decision`] |
+//! | `making/<volume id>` | nothing: the volume's store is being made, and nobody has seen it yet |
 //! | `removing/<volume id>` | nothing: the volume's data is still to be deleted |
 
 use super::TenantRecord;
@@ -31,6 +32,7 @@ pub(crate) enum Record {
     },
     Measured(Box<Measurement>),
     Decision(Box<Decision>),
+    Making(VolumeId),
     Removing(VolumeId),
 }
 
@@ -78,6 +80,11 @@ pub(crate) fn decision_key(id: DecisionId) -> String {
     format!("decision/{:016x}", id.0)
 }
 
+/// The key of a volume that is being made.
+pub(crate) fn making_key(id: &VolumeId) -> String {
+    format!("making/{id}")
+}
+
 /// The key of a volume that is being removed.
 pub(crate) fn removing_key(id: &VolumeId) -> String {
     format!("removing/{id}")
@@ -94,6 +101,7 @@ impl Record {
             Record::Lease { mount, attachment } => lease_key(&attachment.container, *mount),
             Record::Measured(measurement) => measured_key(&measurement.container),
             Record::Decision(decision) => decision_key(decision.id),
+            Record::Making(id) => making_key(id),
             Record::Removing(id) => removing_key(id),
         }
     }
@@ -111,7 +119,7 @@ impl Record {
             Record::Lease { attachment, .. } => serde_json::to_vec(attachment),
             Record::Measured(measurement) => serde_json::to_vec(measurement),
             Record::Decision(decision) => serde_json::to_vec(decision),
-            Record::Removing(_) => Ok(b"{}".to_vec()),
+            Record::Making(_) | Record::Removing(_) => Ok(b"{}".to_vec()),
         };
         encoded.map_err(|error| Problem::internal(format!("cannot write the record {}: {error}", self.key())))
     }
@@ -139,6 +147,7 @@ impl Record {
             }
             "measured" => Record::Measured(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "decision" => Record::Decision(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
+            "making" => Record::Making(VolumeId::try_from(rest.to_owned())?),
             "removing" => Record::Removing(VolumeId::try_from(rest.to_owned())?),
             _ => {
                 return Err(
@@ -166,6 +175,7 @@ mod tests {
         let tenant = Record::Tenant(TenantRecord {
             name: "a".parse().unwrap(),
             created: jiff::Timestamp::UNIX_EPOCH,
+            key: None,
         });
         let bytes = tenant.encode().unwrap();
         assert!(Record::decode("tenant/a", &bytes).is_ok());

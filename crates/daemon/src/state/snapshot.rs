@@ -1,6 +1,7 @@
 //! The registry in memory, indexed for the questions that are asked.
 
 use super::{Change, Record};
+use cofferdam_deed::PublicKey;
 use cofferdam_model::api::Decision;
 use cofferdam_model::{
     AppName, Attachment, ContainerId, DecisionId, Measurement, Problem, Result, TenantName, Volume, VolumeId,
@@ -20,6 +21,9 @@ pub(crate) const DECISIONS_KEPT: u64 = 1000;
 pub(crate) struct TenantRecord {
     pub(crate) name: TenantName,
     pub(crate) created: Timestamp,
+    /// The key that verifies its deeds; none until it owns the first sealed volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<PublicKey>,
 }
 
 /// Everything that is known.
@@ -33,6 +37,7 @@ pub(crate) struct Snapshot {
     leases: BTreeMap<ContainerId, BTreeMap<usize, Attachment>>,
     measured: BTreeMap<ContainerId, Measurement>,
     decisions: BTreeMap<u64, Decision>,
+    making: BTreeSet<VolumeId>,
     removing: BTreeSet<VolumeId>,
 }
 
@@ -67,6 +72,7 @@ impl Snapshot {
                 drop(self.measured.insert(measurement.container.clone(), *measurement))
             }
             Record::Decision(decision) => drop(self.decisions.insert(decision.id.0, *decision)),
+            Record::Making(id) => drop(self.making.insert(id)),
             Record::Removing(id) => drop(self.removing.insert(id)),
         }
     }
@@ -92,6 +98,7 @@ impl Snapshot {
             "lease" => self.delete_lease(rest),
             "measured" => drop(rest.parse().map(|id: ContainerId| self.measured.remove(&id))),
             "decision" => drop(u64::from_str_radix(rest, 16).map(|id| self.decisions.remove(&id))),
+            "making" => drop(VolumeId::try_from(rest.to_owned()).map(|id| self.making.remove(&id))),
             "removing" => drop(VolumeId::try_from(rest.to_owned()).map(|id| self.removing.remove(&id))),
             _ => {}
         }
@@ -202,6 +209,11 @@ impl Snapshot {
                 .last_key_value()
                 .map_or(1, |(last, _)| last.saturating_add(1)),
         )
+    }
+
+    /// Volumes whose store is being made, or was when an earlier daemon ended.
+    pub(crate) fn making(&self) -> impl Iterator<Item = &VolumeId> {
+        self.making.iter()
     }
 
     /// Volumes whose data is still to be deleted.

@@ -1,0 +1,163 @@
+//! A sealed volume's deed: read from its place, held against what the registry has seen, confirmed by the key it wraps.
+
+use super::open;
+use crate::daemon::Daemon;
+use crate::state::Snapshot;
+use cofferdam_deed::{ConfirmedDeed, Deed, Envelope, Expected, PublicKey, SignedDeed, WrappedFor};
+use cofferdam_keys::{Recipient, WrappedKey};
+use cofferdam_model::{ErrorKind, Problem, Result, Sealed, TenantName, Volume, VolumeName};
+use cofferdam_vault::{SigningKey, VolumeKey};
+use tracing::info;
+
+/// The deed of a volume as it lies beside its store, verified.
+///
+/// # Errors
+/// `corrupt` for one that is not the tenant's, not the volume's, or older than what was seen.
+fn read(daemon: &Daemon, known: &Snapshot, volume: &Volume) -> Result<SignedDeed> {
+    let bytes = daemon.sealed.deed(&volume.id)?;
+    let sealed = volume
+        .sealed
+        .as_ref()
+        .ok_or_else(|| Problem::internal(format!("{} is not sealed", volume.name)))?;
+    let expected = Expected {
+        volume: &volume.id,
+        tenant_key: known.tenant(volume.name.tenant())?.key.map(PublicKey::verifying),
+        seen: Some((sealed.deed, sealed.digest)),
+    };
+    cofferdam_deed::open(&bytes, &expected).map_err(|problem| problem.context(&volume.name))
+}
+
+/// The volume that a foreign deed claims to be of: to be held against the deed once it is verified.
+///
+/// # Errors
+/// `corrupt` where it is no deed.
+pub(crate) fn claimed_name(deed: &[u8]) -> Result<VolumeName> {
+    Envelope::<Deed>::parse(deed)?.claims().map(|claims| claims.name)
+}
+
+/// A deed that comes from elsewhere, verified: by the tenant's key where this host knows the tenant, by its own word and its
+/// volume's key else.
+///
+/// # Errors
+/// `corrupt` where it is not what it must be.
+pub(crate) fn read_foreign(daemon: &Daemon, known: &Snapshot, deed: &[u8]) -> Result<SignedDeed> {
+    let claims = Envelope::<Deed>::parse(deed)?.claims()?;
+    let tenant = known
+        .tenant(claims.name.tenant())
+        .ok()
+        .and_then(|tenant| tenant.key);
+    let expected = Expected {
+        volume: &claims.volume,
+        tenant_key: tenant.map(PublicKey::verifying),
+        seen: None,
+    };
+    let signed = cofferdam_deed::open(deed, &expected)?;
+    match daemon.keys.unwrap(&signed.wrapped().parse()?) {
+        Ok(key) => signed.confirm(&key).map(drop)?,
+        Err(problem) if problem.kind == ErrorKind::Denied => {
+            info!(volume = %signed.name(), "taken in, and cannot be opened here: {problem}");
+        }
+        Err(problem) => return Err(problem),
+    }
+    Ok(signed)
+}
+
+/// The deed and the key that it wraps, each confirmed by the other.
+///
+/// # Errors
+/// As [`read`]; `denied` where this host is no recipient of the key.
+pub(super) fn confirm(daemon: &Daemon, volume: &Volume) -> Result<(ConfirmedDeed, VolumeKey)> {
+    let signed = read(daemon, &daemon.state.now(), volume);
+    let signed = signed.inspect_err(|problem| note(daemon, volume, problem))?;
+    let key = daemon
+        .keys
+        .unwrap(&signed.wrapped().parse()?)
+        .map_err(|problem| problem.context(&volume.name))?;
+    let confirmed = signed.confirm(&key);
+    let confirmed = confirmed.inspect_err(|problem| note(daemon, volume, problem))?;
+    Ok((confirmed, key))
+}
+
+fn note(daemon: &Daemon, volume: &Volume, problem: &Problem) {
+    if problem.kind == cofferdam_model::ErrorKind::Corrupt {
+        open::found(daemon, volume, &problem.message);
+    }
+}
+
+/// The volume as it is with another deed, which is written and durable when this returns. To be called while the registry is
+/// changed: one change at a time. Where the change does not come about after all, a deed that is newer than what the registry
+/// has seen is there; it is taken as it is at the next opening, and allows nothing that the registry does not.
+///
+/// # Errors
+/// `denied` where the host does not keep the tenant's key; `corrupt` where the deed that is there is not what it must be.
+pub(crate) fn change(
+    daemon: &Daemon,
+    known: &Snapshot,
+    volume: &Volume,
+    next: impl FnOnce(&SignedDeed) -> Result<Deed>,
+) -> Result<Volume> {
+    let current = read(daemon, known, volume)?;
+    let next = next(&current)?;
+    if next.version() == current.version() {
+        return Ok(volume.clone());
+    }
+    let key = key_of(daemon, volume.name.tenant())?;
+    let next = next.sign(&key)?;
+    daemon.sealed.put_deed(&volume.id, next.bytes())?;
+    Ok(Volume {
+        sealed: Some(Sealed {
+            deed: next.version(),
+            digest: *next.digest(),
+        }),
+        ..volume.clone()
+    })
+}
+
+/// A wrapped key, as a deed has it.
+pub(super) fn wrapped_for(recipients: &[Recipient], wrapped: &WrappedKey) -> WrappedFor {
+    WrappedFor {
+        recipients: recipients.iter().map(ToString::to_string).collect(),
+        wrapped: wrapped.to_string(),
+    }
+}
+
+/// Whom a volume's key is wrapped for, by its deed.
+///
+/// # Errors
+/// `corrupt` for a deed that is not what it must be.
+pub(crate) fn recipients(daemon: &Daemon, volume: &Volume) -> Result<Vec<String>> {
+    read(daemon, &daemon.state.now(), volume).map(|deed| deed.recipients().to_vec())
+}
+
+/// The volume as it is with its key wrapped for other recipients, as [`change`] does it.
+///
+/// # Errors
+/// As [`change`]; `denied` where this host is no recipient itself; whatever `choose` refuses.
+pub(crate) fn rewrap(
+    daemon: &Daemon,
+    known: &Snapshot,
+    volume: &Volume,
+    choose: impl FnOnce(&mut Vec<Recipient>) -> Result<()>,
+) -> Result<Volume> {
+    change(daemon, known, volume, |current| {
+        let key = daemon.keys.unwrap(&current.wrapped().parse()?)?;
+        current.confirm(&key)?;
+        let named = current.recipients().iter();
+        let before: Vec<Recipient> = named.map(|text| text.parse()).collect::<Result<_>>()?;
+        let mut chosen = before.clone();
+        choose(&mut chosen)?;
+        if chosen == before {
+            return Ok(current.deed().clone());
+        }
+        let wrapped = daemon.keys.wrap(&key, &chosen)?;
+        current.with_key(&key, wrapped_for(&chosen, &wrapped))
+    })
+}
+
+/// The key of a tenant that has the host keep it.
+pub(super) fn key_of(daemon: &Daemon, tenant: &TenantName) -> Result<SigningKey> {
+    daemon.keys.tenant(tenant)?.ok_or_else(|| {
+        Problem::denied(format!("the key of tenant {tenant} is not on this host"))
+            .remedy("sign where the key is: give --sign-with FILE")
+    })
+}

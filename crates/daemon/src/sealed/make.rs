@@ -1,0 +1,106 @@
+//! A new sealed volume: a key, a store with an empty filesystem, a deed. And its end.
+
+use super::deeds::wrapped_for;
+use crate::daemon::Daemon;
+use crate::operations::size_of;
+use cofferdam_deed::{Deed, Filesystem, NewDeed};
+use cofferdam_model::api::NewVolume;
+use cofferdam_model::{ByteSize, Problem, Result, Sealed, VolumeId};
+use cofferdam_vault::VolumeKey;
+use jiff::Timestamp;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+/// Makes all that there is of a volume but its record. Its tenant has a key already.
+///
+/// # Errors
+/// `denied` where the host does not keep the tenant's key; `invalid` for a size that no disk has; `unavailable`, as the system
+/// says. What was made until then is left, to be destroyed.
+pub(crate) fn make(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> Result<Sealed> {
+    let size = size_of(new).ok_or_else(|| Problem::internal("a sealed volume without a size"))?;
+    let signing = super::deeds::key_of(daemon, new.name.tenant())?;
+    let key = VolumeKey::generate().map_err(|error| Problem::unavailable(format!("no key: {error}")))?;
+    let recipients = daemon.keys.recipients()?;
+    let wrapped = daemon.keys.wrap(&key, &recipients)?;
+    daemon.sealed.make(id)?;
+    make_store(daemon, id, size, &key)?;
+    let tenant = signing.verifying();
+    let first = NewDeed {
+        volume: id.clone(),
+        name: new.name.clone(),
+        created: Timestamp::now(),
+        size,
+        filesystem: Filesystem::Ext4,
+        access: new.access,
+        owner: None,
+        grants: Vec::new(),
+    };
+    let deed = Deed::first(first, &tenant, &key, wrapped_for(&recipients, &wrapped))?.sign(&signing)?;
+    daemon.sealed.put_deed(id, deed.bytes())?;
+    Ok(Sealed {
+        deed: deed.version(),
+        digest: *deed.digest(),
+    })
+}
+
+/// Has `cofferdam-disk` make the store, with the key through a pipe.
+fn make_store(daemon: &Daemon, id: &VolumeId, size: ByteSize, key: &VolumeKey) -> Result<()> {
+    let program = &daemon.settings.disk.program;
+    let failed = |what: String| {
+        Problem::unavailable(format!("cannot make the volume's store: {what}"))
+            .remedy("see that cofferdam-disk is installed, and that the kernel has FUSE and loop devices")
+    };
+    let mut child = Command::new(program)
+        .args(["--json", "create"])
+        .arg(daemon.sealed.store(id))
+        .args(["--size", &size.get().to_string()])
+        .args(["--volume", id.as_str(), "--key-file", "-"])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(format!("{}: {error}", program.display())))?;
+    let input = child.stdin.take().map(OwnedFd::from);
+    // One that has ended does not take the key; what it has said tells why.
+    let handed = input.map(|input| key.write(File::from(input)));
+    let ended = child
+        .wait_with_output()
+        .map_err(|error| failed(error.to_string()))?;
+    if ended.status.success() && matches!(handed, Some(Ok(()))) {
+        return Ok(());
+    }
+    Err(said(&ended.stderr).unwrap_or_else(|| failed(ended.status.to_string())))
+}
+
+/// The problem that `cofferdam-disk --json` has told.
+fn said(stderr: &[u8]) -> Option<Problem> {
+    let line = stderr
+        .split(|byte| *byte == b'\n')
+        .find(|line| line.starts_with(b"{"))?;
+    let mut told: serde_json::Value = serde_json::from_slice(line).ok()?;
+    serde_json::from_value(told.get_mut("error")?.take()).ok()
+}
+
+/// Destroys a volume, plain or sealed, or what there is of one: its keys first, then its data, which waits in the trash to be
+/// deleted. One that is not there is no error.
+///
+/// # Errors
+/// As the system says.
+pub(crate) fn destroy(daemon: &Daemon, id: &VolumeId) -> Result<()> {
+    daemon.sealed.destroy_deed(id)?;
+    let witness = daemon.settings.witnesses().join(id.as_str());
+    match std::fs::remove_file(&witness) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(Problem::unavailable(format!(
+                "cannot remove {}: {error}",
+                witness.display()
+            )));
+        }
+    }
+    daemon.store.discard(id)
+}

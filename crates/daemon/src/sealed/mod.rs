@@ -1,0 +1,32 @@
+//! Sealed volumes: made, opened for containers, closed with the last of them.
+//!
+//! | room | subject |
+//! |---|---|
+//! | `host` | the host's own keys, and those of its tenants |
+//! | `make` | a new volume: key, store, deed |
+//! | `deeds` | a volume's deed: read, confirmed, changed |
+//! | `open` | the volumes that are open, each by its disk server |
+//! | `shut` | taking one back from whoever has it open |
+//! | `server` | a disk server as the daemon sees it |
+//!
+//! INVARIANT: a volume key is in this process only between its unwrapping and its handing over to a server.
+
+mod deeds;
+mod host;
+mod make;
+mod open;
+mod server;
+mod shut;
+
+pub(crate) use deeds::{change as change_deed, claimed_name, read_foreign, recipients, rewrap};
+pub(crate) use host::HostKeys;
+pub(crate) use make::{destroy, make};
+pub(crate) use open::{OpenVolumes, Use, close_if_free, open, take_up_servers};
+pub(crate) use shut::shut;
+
+use cofferdam_model::{Problem, VolumeName};
+
+fn gone(name: &VolumeName) -> Problem {
+    Problem::unavailable(format!("{name} is not open any more: its disk server has ended"))
+        .remedy("start the container again")
+}

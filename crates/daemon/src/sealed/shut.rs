@@ -1,0 +1,58 @@
+//! Taking a volume back from whoever has it open.
+//!
+//! Unmounting is not that: open files and other mount namespaces go on reading. So the filesystem is shut down, which ends
+//! every file of it wherever it is open; the disk below it is ended and its key wiped; and the containers that held it are
+//! killed, since what a process has mapped, or has read, it goes on seeing.
+
+use super::server::DiskServer;
+use crate::daemon::Daemon;
+use cofferdam_ledger::Event;
+use cofferdam_linux::process::Process;
+use cofferdam_model::{Attachment, Problem, Result, Volume};
+use std::io;
+use tracing::{info, warn};
+
+/// Ends a volume for everybody who has it open, and kills the containers that hold it. One that is not open is no error.
+///
+/// # Errors
+/// What could not be ended; everything else is.
+pub(crate) fn shut(daemon: &Daemon, volume: &Volume, why: &str) -> Result<()> {
+    let taken = daemon.open_volumes.take(&volume.id);
+    let ended = taken.as_ref().map_or(Ok(()), DiskServer::shut);
+    let killed = kill_holders(daemon, volume);
+    if taken.is_some() {
+        daemon.record_or_warn(vec![Event::Closed {
+            volume: volume.name.clone(),
+            id: volume.id.clone(),
+            epoch: volume.epoch,
+            reason: why.to_owned(),
+        }]);
+        info!(volume = %volume.name, "taken back: {why}");
+    }
+    ended.map_err(|problem| problem.context(&volume.name))?;
+    killed
+}
+
+fn kill_holders(daemon: &Daemon, volume: &Volume) -> Result<()> {
+    let holders: Vec<Attachment> = {
+        let known = daemon.state.now();
+        known.holders_of(&volume.name).cloned().collect()
+    };
+    let mut first_problem = None;
+    for held in holders {
+        if let Err(error) = kill(&held) {
+            warn!(container = %held.container, "cannot be killed: {error}");
+            let message = format!("container {} cannot be killed: {error}", held.container.short());
+            first_problem.get_or_insert(Problem::unavailable(message).remedy("stop it by hand"));
+        }
+    }
+    first_problem.map_or(Ok(()), Err)
+}
+
+fn kill(held: &Attachment) -> io::Result<()> {
+    match Process::find(held.process.pid, held.process.started) {
+        Ok(process) => process.kill(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,75 @@
+//! Changes: the next version of a deed, to be signed. One that changes nothing gives the same deed, of the same version.
+
+use super::record::{DeedGrant, KeyRecord, Record, order};
+use super::{Deed, SignedDeed, WrappedFor};
+use crate::document::Document as _;
+use crate::envelope::being_made;
+use crate::hex::Hex32;
+use cofferdam_model::{AppName, ByteSize, Owner, Problem, Result};
+use cofferdam_vault::VolumeKey;
+
+impl SignedDeed {
+    /// With this grant, in place of the one that the app may have had.
+    ///
+    /// # Errors
+    /// `invalid` where no version can follow this one, or the deed would have too much in it.
+    pub fn with_grant(&self, grant: DeedGrant) -> Result<Deed> {
+        self.next(|record| {
+            record.grants.retain(|held| held.app != grant.app);
+            record.grants.push(grant);
+            record.grants.sort_by_key(order);
+        })
+    }
+
+    /// Without what the app may have been granted.
+    ///
+    /// # Errors
+    /// As [`Self::with_grant`].
+    pub fn without_grant(&self, app: &AppName) -> Result<Deed> {
+        self.next(|record| record.grants.retain(|held| held.app != *app))
+    }
+
+    /// With its canonical ids, once it has its first content. They never change afterwards: the files are theirs.
+    ///
+    /// # Errors
+    /// `conflict` where it has other ones already; as [`Self::with_grant`].
+    pub fn with_owner(&self, owner: Owner) -> Result<Deed> {
+        match self.owner() {
+            Some(held) if held != owner => Err(Problem::conflict(format!(
+                "the files of {} belong to {held} by its deed, and cannot be {owner}'s as well",
+                self.name()
+            ))
+            .remedy("leave them as they are: they are mapped to whoever may open the volume")),
+            _ => self.next(|record| record.owner = Some(owner)),
+        }
+    }
+
+    /// With another size.
+    ///
+    /// # Errors
+    /// `invalid` where it is 0; as [`Self::with_grant`].
+    pub fn with_size(&self, size: ByteSize) -> Result<Deed> {
+        self.next(|record| record.size = size)
+    }
+
+    /// With a key wrapped anew: the same one for other recipients, or another one after the volume was encrypted anew.
+    ///
+    /// # Errors
+    /// `invalid` where there is no recipient or something is too long; as [`Self::with_grant`].
+    pub fn with_key(&self, key: &VolumeKey, wrapped: WrappedFor) -> Result<Deed> {
+        self.next(|record| {
+            record.key = KeyRecord::of(key, &record.volume, &record.tenant_key.verifying(), wrapped);
+        })
+    }
+
+    fn next(&self, change: impl FnOnce(&mut Record)) -> Result<Deed> {
+        let mut record = self.record().clone();
+        change(&mut record);
+        if record == *self.record() {
+            return Ok(self.deed().clone());
+        }
+        record.version = self.version().saturating_add(1);
+        record.previous = Some(Hex32(*self.digest().as_bytes()));
+        Deed::of_record(record).map_err(being_made)
+    }
+}

@@ -1,0 +1,82 @@
+//! What a new volume begins with, in a directory of its own: a plain volume's, or the root of a sealed one's filesystem.
+//!
+//! ```text
+//! ├── data/        what a container sees; its owner and mode are the volume's
+//! └── data.new/    a first content that was not finished; wiped and made again
+//! ```
+
+use crate::copy_up::{self, Progress, Translate};
+use crate::problem;
+use crate::trash::Trash;
+use cofferdam_model::{Owner, Result};
+use rustix::fs::{Gid, Mode, OFlags, Uid};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+pub(crate) const DATA: &str = cofferdam_model::disk::DATA;
+pub(crate) const DRAFT: &str = "data.new";
+
+/// Where a new volume's content and ownership come from.
+pub struct FirstContent<'a> {
+    /// The image's directory at the volume's place, where it has one.
+    pub image: Option<BorrowedFd<'a>>,
+    /// From ids as they lie in the image to ids as they lie on the volume.
+    pub translate: &'a Translate<'a>,
+    /// Who owns the volume where the image says nothing.
+    pub otherwise: Owner,
+}
+
+impl FirstContent<'_> {
+    /// Lays it into a filesystem of the volume's own, whose root directory is `root`, durably; says who owns it. What an
+    /// earlier attempt left is wiped first.
+    ///
+    /// # Errors
+    /// `unavailable` where the volume is too small for it.
+    pub fn lay_into(&self, root: BorrowedFd<'_>, progress: &Progress) -> Result<Owner> {
+        self.lay_into_root(root, progress)
+            .map_err(|error| problem("cannot give the new volume its first content", error))
+    }
+
+    fn lay_into_root(&self, root: BorrowedFd<'_>, progress: &Progress) -> io::Result<Owner> {
+        // A mount's descriptor names the directory and is not open for anything.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(root, c".", flags, Mode::empty())?;
+        let trash = Trash::open(root.as_fd())?;
+        lay(root.as_fd(), &trash, self, progress)
+    }
+}
+
+pub(crate) fn lay(
+    directory: BorrowedFd<'_>,
+    trash: &Trash,
+    first: &FirstContent<'_>,
+    progress: &Progress,
+) -> io::Result<Owner> {
+    trash.throw(directory, DRAFT)?;
+    trash.throw(directory, DATA)?;
+    trash.empty()?;
+    rustix::fs::mkdirat(directory, DRAFT, Mode::RWXU)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let draft = rustix::fs::openat(directory, DRAFT, flags, Mode::empty())?;
+    let owner = match first.image {
+        Some(image) => {
+            copy_up::copy_tree(image, draft.as_fd(), first.translate, progress)?;
+            rustix::fs::syncfs(&draft)?;
+            let facts = rustix::fs::fstat(&draft)?;
+            Owner {
+                uid: facts.st_uid,
+                gid: facts.st_gid,
+            }
+        }
+        None => {
+            let Owner { uid, gid } = first.otherwise;
+            rustix::fs::fchown(&draft, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+            rustix::fs::fchmod(&draft, Mode::from_raw_mode(0o755))?;
+            rustix::fs::fsync(&draft)?;
+            first.otherwise
+        }
+    };
+    rustix::fs::renameat(directory, DRAFT, directory, DATA)?;
+    rustix::fs::fsync(directory)?;
+    Ok(owner)
+}
