@@ -35,6 +35,10 @@ pub(crate) struct Daemon {
     pub(crate) held: OwnedFd,
     /// Held while marks and leases change together.
     pub(crate) marks: Mutex<()>,
+    /// Held while a tenant's key is made or destroyed.
+    pub(crate) tenant_keys: Mutex<()>,
+    /// Held while a sealed volume is made: one at a time.
+    pub(crate) making: Mutex<()>,
     /// New volumes that are being given their first content.
     pub(crate) first_contents: FirstContents,
     /// Where tasks that outlive a request run.
@@ -70,6 +74,8 @@ impl Daemon {
             placeholders: RwLock::new(placeholders),
             held,
             marks: Mutex::new(()),
+            tenant_keys: Mutex::new(()),
+            making: Mutex::new(()),
             first_contents: FirstContents::default(),
             tasks: tokio::runtime::Handle::current(),
             boot,

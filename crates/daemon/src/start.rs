@@ -30,6 +30,9 @@ pub(crate) fn run(config: Option<&Path>) -> Result<()> {
         return Err(Problem::denied("cofferdamd has to run as root: it mounts")
             .remedy("start it with: systemctl start cofferdamd"));
     }
+    // The host's identity and volume keys pass through this process.
+    cofferdam_linux::memory::undumpable()
+        .map_err(|error| Problem::internal(format!("cannot keep memory out of dumps: {error}")))?;
     // What is made for everybody to see says so itself; a stricter mask of the caller's would hide placeholders.
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -30,6 +30,8 @@ pub(crate) enum Order {
         volume: Option<String>,
         /// What was remembered of the store.
         witness: Option<String>,
+        /// Whether it serves on where the supervisor has ended.
+        outlives: bool,
         /// How many channels there are.
         channels: usize,
         /// How many arenas workers before have left.

@@ -33,6 +33,8 @@ pub(crate) struct Setting {
     pub(crate) access: Access,
     /// The volume's id that the store must hold, where it is known.
     pub(crate) volume: Option<String>,
+    /// Whether workers serve on where this process has ended.
+    pub(crate) outlives: bool,
     /// How long a request may take; a worker that says nothing for longer hangs.
     pub(crate) patience: Duration,
 }
@@ -107,6 +109,7 @@ impl Worker {
             access: setting.access,
             volume: setting.volume.clone(),
             witness,
+            outlives: setting.outlives,
             channels: connection.channels().len(),
             rescue: rescue.len(),
             patience: setting.patience.as_secs(),

@@ -145,6 +145,23 @@ impl SealedStore {
         Ok(rustix::fs::fsync(&directory)?)
     }
 
+    /// That nothing sealed lies where a plain volume's data should: else somebody has changed the registry.
+    ///
+    /// # Errors
+    /// `corrupt` where something does.
+    pub fn is_none_of_ours(&self, id: &VolumeId) -> Result<()> {
+        let there = |name: &str| {
+            rustix::fs::statat(&self.root, format!("{id}/{name}"), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        };
+        if there(DEED) || there(STORE) {
+            return Err(Problem::corrupt(format!(
+                "volume {id} is a plain one by the registry, and a sealed one on the disk"
+            ))
+            .remedy("the registry was changed by hand: put it back, and look who can write it"));
+        }
+        Ok(())
+    }
+
     /// Looks at a volume's directory that comes from elsewhere: its deed, and that it holds a store. Nothing is changed.
     ///
     /// # Errors
@@ -166,12 +183,17 @@ impl SealedStore {
             Problem::missing(format!("cannot open {shown}: {error}")).remedy("name a directory that is there")
         })?;
         let fail = |error: io::Error| problem(&format!("cannot look at {shown}"), error);
-        let facts = rustix::fs::fstat(&directory).map_err(|error| fail(error.into()))?;
-        if facts.st_uid != 0 || facts.st_mode & 0o022 != 0 {
-            return Err(
-                Problem::denied(format!("{shown} can be written by others than root"))
-                    .remedy(format!("chown -R root:root {shown}; chmod 700 {shown}")),
-            );
+        // Who can write above it could exchange it until it is moved.
+        for held in [&parent, &directory] {
+            let facts = rustix::fs::fstat(held).map_err(|error| fail(error.into()))?;
+            if facts.st_uid != 0 || facts.st_mode & 0o022 != 0 {
+                return Err(Problem::denied(format!(
+                    "{shown}, or what it lies in, can be written by others than root"
+                ))
+                .remedy(format!(
+                    "move it to a directory of root's: chown -R root:root {shown}; chmod 700 {shown}"
+                )));
+            }
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let deed = rustix::fs::openat(&directory, DEED, flags, Mode::empty())

@@ -3,7 +3,7 @@
 
 use super::{Scene, cases};
 use crate::{
-    Outcome,
+    Outcome, Ran,
     command::{run, same},
     failure::{During, ensure},
     process::{signal, until},
@@ -29,9 +29,11 @@ cases!("sealed":
     an_older_copy_of_the_store_opens_nothing,
     a_store_that_was_tampered_with_says_so,
     a_registry_that_lies_grants_nothing,
+    a_registry_that_lies_lets_nobody_exec,
+    volumes_that_are_made_at_once_have_one_tenants_key,
     a_host_without_its_identity_opens_nothing,
     a_volume_moves_to_another_host_with_its_grants,
-    a_host_that_is_no_recipient_takes_it_in_and_cannot_open_it,
+    a_host_that_is_no_recipient_does_not_get_it_open,
     who_was_taken_away_as_a_recipient_cannot_open_what_comes_later,
     a_killed_server_ends_in_errors_and_opens_again,
     seal_now_takes_it_from_who_has_it_open,
@@ -327,12 +329,9 @@ fn a_store_that_was_tampered_with_says_so(scene: &mut Scene) -> Outcome {
     Ok(())
 }
 
-/// Whoever can write the registry can give himself every grant there; the deed, which he cannot sign, still says no.
-fn a_registry_that_lies_grants_nothing(scene: &mut Scene) -> Outcome {
-    let volume = scene.volume("data", &["--size", "64M"])?;
-    let app = scene.app("app", "tiny:1", &[])?;
-    scene.host.daemon.stop()?;
-    let grant = format!(r#"{{"volume":"{volume}","app":"{app}","write":true,"exec":false}}"#);
+/// Writes a grant into the registry by hand, as who has its file can.
+fn forge(scene: &mut Scene, volume: &str, app: &str, exec: bool) -> Outcome {
+    let grant = format!(r#"{{"volume":"{volume}","app":"{app}","write":true,"exec":{exec}}}"#);
     let entry = format!(
         "import sqlite3, sys\n\
          db = sqlite3.connect('/var/lib/cofferdam/registry.sqlite')\n\
@@ -344,17 +343,59 @@ fn a_registry_that_lies_grants_nothing(scene: &mut Scene) -> Outcome {
          \x20       values = dict(zip(columns, row))\n\
          \x20       values['key'], values['value'] = 'grant/{volume}/{app}', sys.argv[1].encode()\n\
          \x20       marks = ','.join('?' for _ in columns)\n\
-         \x20       db.execute(f'insert into {{table}} values ({{marks}})', [values[c] for c in columns])\n\
+         \x20       db.execute(f'insert or replace into {{table}} values ({{marks}})', [values[c] for c in columns])\n\
          \x20       db.commit()\n\
          \x20       print('written')\n"
     );
-    run("python3", &["-c", &entry, &grant])?
-        .ok()?
-        .says(&["written"])?;
+    scene.host.daemon.stop()?;
+    let written = run("python3", &["-c", &entry, &grant])?;
     scene.host.daemon.start()?;
+    written.ok()?.says(&["written"]).map(drop)
+}
+
+/// Whoever can write the registry can give himself every grant there; the deed, which he cannot sign, still says no.
+fn a_registry_that_lies_grants_nothing(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &["--size", "64M"])?;
+    let app = scene.app("app", "tiny:1", &[])?;
+    forge(scene, &volume, &app, false)?;
     let shown = scene.cofferdam(&["volume", "show", &volume])?.ok()?;
     shown.says(&[&app])?;
     opens_with(scene, &volume, &["the deed of", "grants", "nothing"])
+}
+
+fn a_registry_that_lies_lets_nobody_exec(scene: &mut Scene) -> Outcome {
+    let volume = scene.usual()?;
+    let keeper = scene.keeper(&volume, &[])?;
+    let holder = scene.hold(&volume, &[])?;
+    forge(scene, &volume, &keeper, true)?;
+    scene
+        .docker(&["exec", &holder, "cat", "/data/log"])?
+        .refused(&["cofferdam:", "the deed of"])?;
+    scene.grant(&volume, &keeper, &["--exec"])?;
+    scene.docker(&["exec", &holder, "cat", "/data/log"])?.ok()?;
+    Ok(())
+}
+
+fn volumes_that_are_made_at_once_have_one_tenants_key(scene: &mut Scene) -> Outcome {
+    let names: Vec<String> = (0..4)
+        .map(|number| scene.named(&format!("at-once-{number}")))
+        .collect();
+    let app = scene.app("app", "tiny:1", &[])?;
+    let making = names
+        .iter()
+        .map(|name| {
+            let arguments = ["volume", "create", name.as_str(), "--size", "64M"];
+            crate::command::start(&scene.host.command("cofferdam", &arguments))
+        })
+        .collect::<Outcome<Vec<_>>>()?;
+    for running in making {
+        running.end()?.ok()?;
+    }
+    for name in names {
+        scene.grant(&name, &app, &[])?;
+        scene.run_usual(&name)?.ok()?;
+    }
+    Ok(())
 }
 
 fn a_host_without_its_identity_opens_nothing(scene: &mut Scene) -> Outcome {
@@ -406,16 +447,21 @@ impl Elsewhere {
 
     /// Copies a volume's directory there and has it adopted; the daemon is that host's.
     fn adopt(&self, scene: &Scene, directory: &Path) -> Outcome {
+        self.try_to_adopt(scene, directory)?.ok().map(drop)
+    }
+
+    /// The same where this host is no recipient: it stays closed, and leaves nothing.
+    fn cannot_adopt(&self, scene: &Scene, directory: &Path) -> Outcome {
+        self.try_to_adopt(scene, directory)?.refused(&["recipient"])?;
+        let listed = scene.cofferdam(&["--json", "volume", "ls"])?.ok()?.json()?;
+        same("volumes", listed.as_array().map(Vec::len), Some(0))
+    }
+
+    fn try_to_adopt(&self, scene: &Scene, directory: &Path) -> Outcome<Ran> {
         let incoming = self.0.join("incoming");
-        run(
-            "cp",
-            &["-a", &directory.to_string_lossy(), &incoming.to_string_lossy()],
-        )?
-        .ok()?;
-        scene
-            .cofferdam(&["volume", "adopt", &incoming.to_string_lossy()])?
-            .ok()
-            .map(drop)
+        let copy = ["-a", &directory.to_string_lossy(), &incoming.to_string_lossy()];
+        run("cp", &copy)?.ok()?;
+        scene.cofferdam(&["volume", "adopt", &incoming.to_string_lossy()])
     }
 }
 
@@ -460,15 +506,13 @@ fn a_volume_moves_to_another_host_with_its_grants(scene: &mut Scene) -> Outcome 
     })
 }
 
-fn a_host_that_is_no_recipient_takes_it_in_and_cannot_open_it(scene: &mut Scene) -> Outcome {
+fn a_host_that_is_no_recipient_does_not_get_it_open(scene: &mut Scene) -> Outcome {
     let volume = scene.usual()?;
     scene.run_usual(&volume)?.ok()?;
     scene.nothing_is_held()?;
     let directory = scene.directory_of(&volume)?;
     elsewhere(scene, "host-c", |scene, there| {
-        there.adopt(scene, &directory)?;
-        scene.run_usual(&volume)?.refused(&["cofferdam:", "recipient"])?;
-        Ok(())
+        there.cannot_adopt(scene, &directory)
     })
 }
 
@@ -493,9 +537,7 @@ fn who_was_taken_away_as_a_recipient_cannot_open_what_comes_later(scene: &mut Sc
         .cofferdam(&["volume", "unshare", &volume, "--recipient", &ours])?
         .refused(&["is this host"])?;
     elsewhere(scene, "host-d", |scene, there| {
-        there.adopt(scene, &directory)?;
-        scene.run_usual(&volume)?.refused(&["cofferdam:", "recipient"])?;
-        Ok(())
+        there.cannot_adopt(scene, &directory)
     })?;
     scene.run_usual(&volume)?.ok()?;
     Ok(())

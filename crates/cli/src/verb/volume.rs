@@ -217,6 +217,10 @@ fn unshare(name: &VolumeName, recipient: &str, context: &Context) -> Result<Repo
 
 /// A recipient's text, which needs no quoting in a URL's path.
 fn plain(recipient: &str) -> Result<&str> {
+    if recipient.to_ascii_uppercase().starts_with("AGE-") {
+        return Err(Problem::invalid("that is a secret key, and no recipient")
+            .remedy("give the public one that belongs to it, age1…; age-keygen -y FILE prints it"));
+    }
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:;=".contains(&byte);
     if !recipient.is_empty() && recipient.bytes().all(fits) {
         return Ok(recipient);

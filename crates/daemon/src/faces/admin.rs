@@ -161,13 +161,25 @@ async fn acted(
             ))));
         }
     };
+    let subject = head
+        .uri
+        .path_and_query()
+        .map_or(String::new(), ToString::to_string);
+    if holds_secret(subject.as_bytes()) || holds_secret(&body) {
+        return respond::<()>(Err(Problem::invalid(
+            "the request holds a secret key; nothing was done or recorded",
+        )
+        .remedy(
+            "give the public one, age1…; and take the secret one for known where it was typed",
+        )));
+    }
     let act = |detail: Vec<String>| Event::Act {
         verb: head.method.to_string(),
-        subject: head.uri.path().to_owned(),
+        subject: subject.clone(),
         detail,
         by,
     };
-    let asked = act(vec![String::from_utf8_lossy(&body).into_owned()]);
+    let asked = act(told(&body));
     if let Err(problem) = beside(&daemon, move |d| d.record(vec![asked])).await {
         return respond::<()>(Err(problem));
     }
@@ -179,6 +191,29 @@ async fn acted(
         respond_to_nobody(beside(&daemon, move |d| d.record(vec![refused])).await);
     }
     response
+}
+
+/// Whether somebody has typed a secret where a public key belongs: the ledger would keep it for ever.
+fn holds_secret(bytes: &[u8]) -> bool {
+    let upper = bytes.to_ascii_uppercase();
+    [b"AGE-SECRET-KEY-".as_slice(), b"AGE-PLUGIN-"]
+        .iter()
+        .any(|sign| upper.windows(sign.len()).any(|part| part == *sign))
+}
+
+/// A body as the ledger has it: as compact JSON, in pieces that it does not cut, so that nothing hides behind spaces.
+fn told(body: &[u8]) -> Vec<String> {
+    /// Characters of a piece.
+    const PIECE: usize = 500;
+    let text = match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(value) => value.to_string(),
+        Err(_) => return vec![format!("{} bytes that are no JSON", body.len())],
+    };
+    let characters: Vec<char> = text.chars().collect();
+    characters
+        .chunks(PIECE)
+        .map(|piece| piece.iter().collect())
+        .collect()
 }
 
 fn respond_to_nobody(recorded: Result<()>) {

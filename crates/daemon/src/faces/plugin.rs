@@ -177,6 +177,7 @@ fn act(daemon: &Daemon, verb: &str, name: &VolumeName, options: &BTreeMap<String
 
 fn remove(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
     let (_, name) = named(body)?;
+    operations::volume(daemon, &name)?;
     act(daemon, "volume remove, through Docker", &name, &BTreeMap::new())?;
     operations::remove_volume(daemon, &name, Maker::Docker)?;
     Ok(value!({"Err": ""}))

@@ -1,8 +1,9 @@
 //! A volume that comes from elsewhere: its directory is taken in, and its deed says whose it is and who may open it.
 //!
-//! What is trusted is the deed's signature, and, where this host is a recipient of the key, that the key confirms it. A host
-//! that is none takes the volume in all the same, and cannot open it.
+//! What is trusted is the deed's signature, and that the volume's key confirms it. A host that is no recipient of the key takes
+//! nothing in.
 
+use super::apps;
 use super::volumes::volume;
 use crate::daemon::Daemon;
 use crate::sealed;
@@ -95,12 +96,23 @@ fn granted(known: &Snapshot, deed: &SignedDeed, grant: &DeedGrant) -> Result<Vec
                 app.name
             )));
         }
-        None => changes.push(Change::Put(Record::App(Box::new(App {
-            name: grant.app.clone(),
-            image_reference: grant.rule.image.to_string(),
-            rule: grant.rule.clone(),
-            created: Timestamp::now(),
-        })))),
+        None if grant.app.tenant() != deed.name().tenant() => {
+            return Err(Problem::conflict(format!(
+                "the deed of {} grants it to {}, an app of another tenant that this host does not know",
+                deed.name(),
+                grant.app
+            ))
+            .remedy(format!("make that app first: cofferdam app create {}", grant.app)));
+        }
+        None => {
+            apps::sane(&grant.rule)?;
+            changes.push(Change::Put(Record::App(Box::new(App {
+                name: grant.app.clone(),
+                image_reference: grant.rule.image.to_string(),
+                rule: grant.rule.clone(),
+                created: Timestamp::now(),
+            }))));
+        }
     }
     changes.push(Change::Put(Record::Grant(Grant {
         volume: deed.name().clone(),

@@ -13,27 +13,6 @@ use jiff::Timestamp;
 /// # Errors
 /// `invalid` for a rule that could never be satisfied or must never be.
 pub(crate) fn pinned(new: NewApp, image: Sha256) -> Result<App> {
-    if let Some(privilege) = new.allow.iter().find(|privilege| privilege.reaches_out()) {
-        return Err(Problem::invalid(format!(
-            "{privilege} reaches out of the container; no rule can allow it beside a volume"
-        ))
-        .remedy("leave it out, or give the container no volume"));
-    }
-    let is_odd = |text: &&String| place::plain(text).is_none();
-    if let Some(place) = new.mounts.iter().find(is_odd) {
-        return Err(Problem::invalid(format!("{place:?} is no place in a container"))
-            .remedy("write a path from /, without //, . or .., such as /etc/app.conf"));
-    }
-    if let Some(cwd) = new.cwd.as_ref().filter(is_odd) {
-        return Err(
-            Problem::invalid(format!("{cwd:?} is no working directory in a container"))
-                .remedy("write a path from /, without //, . or .., such as /srv/app"),
-        );
-    }
-    if matches!(&new.command, Command::Exactly(argv) if argv.is_empty()) {
-        return Err(Problem::invalid("an empty command")
-            .remedy("leave it out for the image's own, or write it after --"));
-    }
     let rule = LaunchRule {
         image,
         command: new.command,
@@ -43,12 +22,42 @@ pub(crate) fn pinned(new: NewApp, image: Sha256) -> Result<App> {
         mounts: new.mounts,
         allow: new.allow,
     };
+    sane(&rule)?;
     Ok(App {
         name: new.name,
         image_reference: new.image,
         rule,
         created: Timestamp::now(),
     })
+}
+
+/// Whether a rule can be satisfied, and may be.
+///
+/// # Errors
+/// `invalid`, with what is wrong with it.
+pub(super) fn sane(rule: &LaunchRule) -> Result<()> {
+    if let Some(privilege) = rule.allow.iter().find(|privilege| privilege.reaches_out()) {
+        return Err(Problem::invalid(format!(
+            "{privilege} reaches out of the container; no rule can allow it beside a volume"
+        ))
+        .remedy("leave it out, or give the container no volume"));
+    }
+    let is_odd = |text: &&String| place::plain(text).is_none();
+    if let Some(place) = rule.mounts.iter().find(is_odd) {
+        return Err(Problem::invalid(format!("{place:?} is no place in a container"))
+            .remedy("write a path from /, without //, . or .., such as /etc/app.conf"));
+    }
+    if let Some(cwd) = rule.cwd.as_ref().filter(is_odd) {
+        return Err(
+            Problem::invalid(format!("{cwd:?} is no working directory in a container"))
+                .remedy("write a path from /, without //, . or .., such as /srv/app"),
+        );
+    }
+    if matches!(&rule.command, Command::Exactly(argv) if argv.is_empty()) {
+        return Err(Problem::invalid("an empty command")
+            .remedy("leave it out for the image's own, or write it after --"));
+    }
+    Ok(())
 }
 
 /// Makes an app; one that exists with the same rule is answered with.

@@ -6,6 +6,7 @@ use cofferdam_deed::PublicKey;
 use cofferdam_model::api::{NewTenant, Tenant};
 use cofferdam_model::{Problem, Result, TenantName};
 use jiff::Timestamp;
+use std::sync::PoisonError;
 
 /// The changes that make the tenant `default` where it is missing and wanted.
 pub(super) fn with_tenant(known: &Snapshot, name: &TenantName) -> Result<Vec<Change>> {
@@ -42,6 +43,7 @@ fn shown(known: &Snapshot, record: &TenantRecord) -> Tenant {
 
 /// Has a tenant a key with which its deeds are signed: its own, or one that the host keeps for it.
 pub(super) fn with_key(daemon: &Daemon, name: &TenantName) -> Result<()> {
+    let _turn = daemon.tenant_keys.lock().unwrap_or_else(PoisonError::into_inner);
     if daemon
         .state
         .now()
@@ -100,6 +102,7 @@ pub(crate) fn tenant(daemon: &Daemon, name: &TenantName) -> Result<Tenant> {
 
 /// Removes a tenant that owns nothing, and the key that the host kept for it.
 pub(crate) fn remove_tenant(daemon: &Daemon, name: &TenantName) -> Result<Tenant> {
+    let _turn = daemon.tenant_keys.lock().unwrap_or_else(PoisonError::into_inner);
     let removed = daemon.state.change(|known| {
         let tenant = shown(known, known.tenant(name)?);
         if tenant.apps + tenant.volumes > 0 {

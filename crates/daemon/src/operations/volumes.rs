@@ -18,6 +18,9 @@ use tracing::{info, warn};
 /// As many volumes as clients of Docker's may make: they are nobody that could be asked to stop.
 const DOCKER_VOLUMES_MAX: usize = 4096;
 
+/// And as large.
+const DOCKER_SIZE_MAX: ByteSize = ByteSize::bytes(1 << 40);
+
 /// Makes a volume; one that exists with the same properties is answered with. A volume that Docker made becomes the operator's
 /// when an operator makes it too: Docker cannot remove it any more.
 pub(crate) fn create_volume(daemon: &Daemon, new: &NewVolume, maker: Maker) -> Result<VolumeDetail> {
@@ -82,6 +85,12 @@ fn creation(
             false => vec![Change::Put(Record::Volume(Box::new(ours.clone())))],
         };
         return Ok((changes, detail(known, &ours)));
+    }
+    if maker == Maker::Docker && size_of(new).is_some_and(|size| size > DOCKER_SIZE_MAX) {
+        return Err(
+            Problem::denied(format!("through Docker a volume has at most {DOCKER_SIZE_MAX}"))
+                .remedy("make it with: cofferdam volume create"),
+        );
     }
     let by_docker = known
         .volumes()
@@ -276,7 +285,16 @@ pub(crate) fn seal_volume(daemon: &Daemon, name: &VolumeName, now: bool) -> Resu
     }
     match (now, found.attachments.first()) {
         (true, _) => sealed::shut(daemon, &found.volume, "an operator has sealed it")?,
-        (false, None) => daemon.open_volumes.settle(&found.volume.id),
+        (false, None) => {
+            daemon.open_volumes.settle(&found.volume.id);
+            if daemon.open_volumes.is_used(&found.volume.id) {
+                return Err(
+                    Problem::busy(format!("{name} is still open, and nobody holds it")).remedy(format!(
+                        "see why in the daemon's log, or end it: cofferdam volume seal {name} --now"
+                    )),
+                );
+            }
+        }
         (false, Some(held)) => {
             return Err(Problem::busy(format!(
                 "{name} is held by container {} (app {})",
@@ -302,7 +320,11 @@ pub(crate) fn tidy(daemon: &Daemon) {
         .map(|volume| volume.id.clone())
         .collect();
     for id in new {
-        if let Err(problem) = daemon.store.discard(&id) {
+        let discarded = daemon
+            .sealed
+            .is_none_of_ours(&id)
+            .and_then(|()| daemon.store.discard(&id));
+        if let Err(problem) = discarded {
             warn!(volume = %id, "an unfinished volume cannot be tidied away: {problem}");
         }
     }

@@ -3,6 +3,7 @@
 
 use super::{Refusal, held, record};
 use crate::daemon::Daemon;
+use crate::sealed;
 use cofferdam_model::{Attachment, ContainerId, Measurement, Problem, Result};
 use cofferdam_policy::{ExecProcess, is_healthcheck, refuse_reaching};
 use jiff::Timestamp;
@@ -22,14 +23,34 @@ pub(crate) fn exec(
         refuse_reaching(&process)?;
         let healthcheck = is_healthcheck(measurement, &process);
         debug!(%container, healthcheck, "exec");
-        daemon.judge.exec(
-            daemon.state.now().facts(),
-            measurement,
-            held,
-            healthcheck,
-            Timestamp::now(),
-        )
+        let now = Timestamp::now();
+        daemon
+            .judge
+            .exec(daemon.state.now().facts(), measurement, held, healthcheck, now)?;
+        by_deeds(daemon, held, !healthcheck, now)?;
+        // One disk sync every few seconds for each container would buy nothing.
+        if healthcheck {
+            return Ok(());
+        }
+        record::reached(daemon, "exec", measurement, held)
     })
+}
+
+/// What the registry allows, the deeds of sealed volumes have to allow as well.
+fn by_deeds(daemon: &Daemon, held: &[Attachment], exec: bool, now: Timestamp) -> Result<()> {
+    for attachment in held {
+        let (volume, app) = {
+            let known = daemon.state.now();
+            let app = known.facts().app(&attachment.app).cloned();
+            (known.volume(&attachment.volume)?.clone(), app)
+        };
+        let app =
+            app.ok_or_else(|| Problem::denied(format!("app {} does not exist any more", attachment.app)))?;
+        if volume.sealed.is_some() {
+            sealed::allows_reaching(daemon, &volume, attachment, &app.rule, exec, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// Engines describe the process in a file. What stands in options instead would be parsed by the real runtime alone.
@@ -44,10 +65,28 @@ fn unjudgeable() -> Problem {
 /// The refusal.
 pub(crate) fn checkpoint(daemon: &Daemon, container: &ContainerId) -> std::result::Result<(), Refusal> {
     judged(daemon, container, "checkpoint", |measurement, held| {
+        let now = Timestamp::now();
         daemon
             .judge
-            .checkpoint(daemon.state.now().facts(), measurement, held, Timestamp::now())
+            .checkpoint(daemon.state.now().facts(), measurement, held, now)?;
+        no_sealed(daemon, held)?;
+        record::reached(daemon, "checkpoint", measurement, held)
     })
+}
+
+/// A memory image lies on the host's disk, and what is in it may be what was read.
+fn no_sealed(daemon: &Daemon, held: &[Attachment]) -> Result<()> {
+    let known = daemon.state.now();
+    for attachment in held {
+        if known.volume(&attachment.volume)?.sealed.is_some() {
+            return Err(Problem::denied(format!(
+                "a container that holds the sealed volume {} is never checkpointed",
+                attachment.volume
+            ))
+            .remedy("stop it instead"));
+        }
+    }
+    Ok(())
 }
 
 /// Judges by what the container was measured to be when it was created. One that holds nothing is not judged.

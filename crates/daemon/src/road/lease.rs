@@ -104,7 +104,7 @@ fn follow_or_release(
 ///
 /// # Errors
 /// `unavailable` where it cannot be told.
-fn living(daemon: &Daemon, lease: &Attachment) -> Result<Option<LiveProcess>> {
+pub(crate) fn living(daemon: &Daemon, lease: &Attachment) -> Result<Option<LiveProcess>> {
     if lease.boot != daemon.boot {
         return Ok(None);
     }
@@ -172,7 +172,7 @@ fn hand_over(daemon: &Daemon, container: &ContainerId, mine: Process, next: Proc
 
 /// Releases what a container holds through the process `ended`, and nothing that a later bearer of its id holds.
 fn release(daemon: &Arc<Daemon>, container: &ContainerId, ended: Process) -> Result<()> {
-    let _marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
+    let marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
     let released = daemon.state.change(|known| {
         let gone = || known.held_by(container).filter(|(_, held)| held.process == ended);
         let mut changes: Vec<_> = gone()
@@ -185,6 +185,7 @@ fn release(daemon: &Arc<Daemon>, container: &ContainerId, ended: Process) -> Res
         Ok((changes, released))
     })?;
     held::unmark_if_free(daemon, container);
+    drop(marks);
     info!(%container, volumes = released.len(), "released");
     released.iter().for_each(|id| sealed::close_if_free(daemon, id));
     Ok(())

@@ -18,7 +18,7 @@ mod record;
 
 pub(crate) use beside::{checkpoint, exec};
 pub(crate) use first_content::FirstContents;
-pub(crate) use lease::take_up_leases;
+pub(crate) use lease::{living, take_up_leases};
 pub(crate) use open::{Asked, open};
 
 use cofferdam_model::{DecisionId, Problem};

@@ -275,6 +275,7 @@ fn open_one(
     let opened = match &sealed {
         Some(sealed) => daemon.opener.fit(sealed.data()?, &mapping, proof.read_only()),
         None => {
+            daemon.sealed.is_none_of_ours(&volume)?;
             let data = daemon.store.data(&volume)?;
             daemon.opener.open(data.as_fd(), &mapping, proof.read_only())
         }
@@ -308,17 +309,10 @@ fn unseal(
         .app(proof.app())
         .map(|app| app.rule.clone())
         .ok_or_else(|| Problem::conflict(format!("app {} was removed meanwhile", proof.app())))?;
-    let used = sealed::open(daemon, volume, &measurement.container)?;
-    used.by_deed(|deed| {
-        deed.permits(
-            proof.app(),
-            &rule,
-            !proof.read_only(),
-            proof.exec(),
-            Timestamp::now(),
-        )
-    })?;
-    Ok(used)
+    let now = Timestamp::now();
+    sealed::open(daemon, volume, &measurement.container, |deed| {
+        deed.permits(proof.app(), &rule, !proof.read_only(), proof.exec(), now)
+    })
 }
 
 /// Whether the leases are on disk.
@@ -348,6 +342,15 @@ fn commit(
         };
         if known.facts_version() != facts_version || admitted.iter().zip(prepared).any(replaced) {
             return Ok((Vec::new(), Committed::FactsChanged));
+        }
+        if let Some(taken) = prepared
+            .iter()
+            .find(|one| one.sealed.as_ref().is_some_and(|sealed| !sealed.is_good()))
+        {
+            return Err(
+                Problem::busy(format!("volume {} was taken back meanwhile", taken.volume))
+                    .remedy("start the container again"),
+            );
         }
         if known.held_by(&asked.container).next().is_some() {
             return Err(Problem::busy(format!(

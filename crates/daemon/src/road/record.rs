@@ -6,7 +6,7 @@ use crate::state::{Change, DECISIONS_KEPT, Record, Snapshot, decision_key};
 use cofferdam_ledger::{Event, VolumeOutcome, measurement_digest};
 use cofferdam_model::api::{Decision, VolumeDecision};
 use cofferdam_model::{
-    ContainerId, DecisionId, IdMap, MeasuredMount, Measurement, MountKind, Problem, Result, User,
+    Attachment, ContainerId, DecisionId, IdMap, MeasuredMount, Measurement, MountKind, Problem, Result, User,
 };
 use jiff::Timestamp;
 use tracing::{info, warn};
@@ -82,6 +82,34 @@ pub(super) fn allowed(
     };
     let event = event(&decision, Some(measurement))?;
     Ok((keep(id, decision), event))
+}
+
+/// Records in the ledger that a container that holds volumes was reached into, before it is.
+///
+/// # Errors
+/// `unavailable` where the ledger cannot be written.
+pub(super) fn reached(
+    daemon: &Daemon,
+    verb: &str,
+    measurement: &Measurement,
+    held: &[Attachment],
+) -> Result<()> {
+    let outcome = |held: &Attachment| VolumeOutcome {
+        volume: held.volume.clone(),
+        app: Some(held.app.clone()),
+        allowed: true,
+        read_only: held.read_only,
+    };
+    let decision = daemon.state.now().next_decision();
+    daemon.record(vec![Event::Decision {
+        container: measurement.container.clone(),
+        decision,
+        verb: verb.to_owned(),
+        volumes: held.iter().map(outcome).collect(),
+        allowed: true,
+        measurement: Some(measurement_digest(measurement)?),
+        reasons: Vec::new(),
+    }])
 }
 
 /// A decision, as the ledger has it. The measurement is the whole one, not the shortened one that is kept.

@@ -7,7 +7,6 @@ use cofferdam_deed::{ConfirmedDeed, Deed, Envelope, Expected, PublicKey, SignedD
 use cofferdam_keys::{Recipient, WrappedKey};
 use cofferdam_model::{ErrorKind, Problem, Result, Sealed, TenantName, Volume, VolumeName};
 use cofferdam_vault::{SigningKey, VolumeKey};
-use tracing::info;
 
 /// The deed of a volume as it lies beside its store, verified.
 ///
@@ -35,11 +34,11 @@ pub(crate) fn claimed_name(deed: &[u8]) -> Result<VolumeName> {
     Envelope::<Deed>::parse(deed)?.claims().map(|claims| claims.name)
 }
 
-/// A deed that comes from elsewhere, verified: by the tenant's key where this host knows the tenant, by its own word and its
-/// volume's key else.
+/// A deed that comes from elsewhere, verified: by the tenant's key where this host knows the tenant, and confirmed by the volume's
+/// own key in any case.
 ///
 /// # Errors
-/// `corrupt` where it is not what it must be.
+/// `corrupt` where it is not what it must be; `denied` where this host is no recipient of the key.
 pub(crate) fn read_foreign(daemon: &Daemon, known: &Snapshot, deed: &[u8]) -> Result<SignedDeed> {
     let claims = Envelope::<Deed>::parse(deed)?.claims()?;
     let tenant = known
@@ -52,13 +51,12 @@ pub(crate) fn read_foreign(daemon: &Daemon, known: &Snapshot, deed: &[u8]) -> Re
         seen: None,
     };
     let signed = cofferdam_deed::open(deed, &expected)?;
-    match daemon.keys.unwrap(&signed.wrapped().parse()?) {
-        Ok(key) => signed.confirm(&key).map(drop)?,
-        Err(problem) if problem.kind == ErrorKind::Denied => {
-            info!(volume = %signed.name(), "taken in, and cannot be opened here: {problem}");
-        }
-        Err(problem) => return Err(problem),
-    }
+    // Nothing but the key itself says whose deed it is where the tenant is not known.
+    let key = daemon
+        .keys
+        .unwrap(&signed.wrapped().parse()?)
+        .map_err(|problem| problem.context(signed.name()))?;
+    signed.confirm(&key)?;
     Ok(signed)
 }
 
@@ -73,13 +71,35 @@ pub(super) fn confirm(daemon: &Daemon, volume: &Volume) -> Result<(ConfirmedDeed
         .keys
         .unwrap(&signed.wrapped().parse()?)
         .map_err(|problem| problem.context(&volume.name))?;
-    let confirmed = signed.confirm(&key);
+    let confirmed = signed
+        .confirm(&key)
+        .and_then(|deed| is_of(&deed, volume).map(|()| deed));
     let confirmed = confirmed.inspect_err(|problem| note(daemon, volume, problem))?;
     Ok((confirmed, key))
 }
 
+/// What the registry says of a volume must be what its deed says, or somebody has exchanged volumes.
+fn is_of(deed: &ConfirmedDeed, volume: &Volume) -> Result<()> {
+    let differs = [
+        ("name", *deed.name() != volume.name),
+        ("access", deed.access() != volume.access),
+        (
+            "owner",
+            deed.owner().is_some() && volume.owner.is_some() && deed.owner() != volume.owner,
+        ),
+    ];
+    match differs.iter().find(|(_, differs)| *differs) {
+        None => Ok(()),
+        Some((what, _)) => Err(Problem::corrupt(format!(
+            "the registry has another {what} of {} than its deed",
+            volume.name
+        ))
+        .remedy("the registry was changed by hand: put it back, and look who can write it")),
+    }
+}
+
 fn note(daemon: &Daemon, volume: &Volume, problem: &Problem) {
-    if problem.kind == cofferdam_model::ErrorKind::Corrupt {
+    if problem.kind == ErrorKind::Corrupt {
         open::found(daemon, volume, &problem.message);
     }
 }
@@ -101,7 +121,7 @@ pub(crate) fn change(
     if next.version() == current.version() {
         return Ok(volume.clone());
     }
-    let key = key_of(daemon, volume.name.tenant())?;
+    let key = key_of(daemon, known, volume.name.tenant())?;
     let next = next.sign(&key)?;
     daemon.sealed.put_deed(&volume.id, next.bytes())?;
     Ok(Volume {
@@ -155,9 +175,17 @@ pub(crate) fn rewrap(
 }
 
 /// The key of a tenant that has the host keep it.
-pub(super) fn key_of(daemon: &Daemon, tenant: &TenantName) -> Result<SigningKey> {
-    daemon.keys.tenant(tenant)?.ok_or_else(|| {
+pub(super) fn key_of(daemon: &Daemon, known: &Snapshot, tenant: &TenantName) -> Result<SigningKey> {
+    let key = daemon.keys.tenant(tenant)?.ok_or_else(|| {
         Problem::denied(format!("the key of tenant {tenant} is not on this host"))
-            .remedy("sign where the key is: give --sign-with FILE")
-    })
+            .remedy("do it on the host where the tenant was made")
+    })?;
+    let pinned = known.tenant(tenant)?.key.map(PublicKey::verifying);
+    if pinned == Some(key.verifying()) {
+        return Ok(key);
+    }
+    Err(Problem::corrupt(format!(
+        "the key of tenant {tenant} on this host is not the one that the registry knows"
+    ))
+    .remedy("put the tenant's own key back"))
 }

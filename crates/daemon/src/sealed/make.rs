@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
+use std::sync::PoisonError;
 
 /// Makes all that there is of a volume but its record. Its tenant has a key already.
 ///
@@ -19,7 +20,8 @@ use std::process::{Command, Stdio};
 /// says. What was made until then is left, to be destroyed.
 pub(crate) fn make(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> Result<Sealed> {
     let size = size_of(new).ok_or_else(|| Problem::internal("a sealed volume without a size"))?;
-    let signing = super::deeds::key_of(daemon, new.name.tenant())?;
+    let _turn = daemon.making.lock().unwrap_or_else(PoisonError::into_inner);
+    let signing = super::deeds::key_of(daemon, &daemon.state.now(), new.name.tenant())?;
     let key = VolumeKey::generate().map_err(|error| Problem::unavailable(format!("no key: {error}")))?;
     let recipients = daemon.keys.recipients()?;
     let wrapped = daemon.keys.wrap(&key, &recipients)?;

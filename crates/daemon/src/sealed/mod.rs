@@ -21,7 +21,7 @@ mod shut;
 pub(crate) use deeds::{change as change_deed, claimed_name, read_foreign, recipients, rewrap};
 pub(crate) use host::HostKeys;
 pub(crate) use make::{destroy, make};
-pub(crate) use open::{OpenVolumes, Use, close_if_free, open, take_up_servers};
+pub(crate) use open::{OpenVolumes, Use, allows_reaching, close_if_free, open, take_up_servers};
 pub(crate) use shut::shut;
 
 use cofferdam_model::{Problem, VolumeName};

@@ -9,7 +9,8 @@ use cofferdam_deed::ConfirmedDeed;
 use cofferdam_ledger::Event;
 use cofferdam_linux::mount::DetachedMount;
 use cofferdam_linux::readiness::Readable;
-use cofferdam_model::{ContainerId, ErrorKind, Result, Volume, VolumeId, VolumeName};
+use cofferdam_model::{Attachment, ContainerId, ErrorKind, LaunchRule, Result, Volume, VolumeId, VolumeName};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,13 +49,15 @@ struct State {
 /// A volume that is open, and the deed by which it is.
 struct Opened {
     server: DiskServer,
-    deed: ConfirmedDeed,
+    /// None where the server was found by a daemon that could not confirm the deed: nobody else gets the volume until it can.
+    deed: Option<ConfirmedDeed>,
 }
 
 /// A volume that is open for as long as this is held.
 pub(crate) struct Use {
     daemon: Arc<Daemon>,
     slot: Arc<Slot>,
+    opening: u64,
 }
 
 impl OpenVolumes {
@@ -113,31 +116,40 @@ impl Slot {
     }
 }
 
-/// Opens a volume, or joins those that have it open.
+/// Opens a volume, or joins those that have it open, where its deed allows what is asked for.
 ///
 /// # Errors
-/// `denied` where this host is no recipient of its key; `corrupt` for a deed or a store that is not what it must be;
+/// What `allowed` refuses, before any key is released; `denied` where this host is no recipient of its key; `corrupt` for a deed or a store that is not what it must be;
 /// `unavailable` where the server cannot be started or the ledger not be written.
-pub(crate) fn open(daemon: &Arc<Daemon>, volume: &Volume, container: &ContainerId) -> Result<Use> {
+pub(crate) fn open(
+    daemon: &Arc<Daemon>,
+    volume: &Volume,
+    container: &ContainerId,
+    allowed: impl Fn(&ConfirmedDeed) -> Result<()>,
+) -> Result<Use> {
     let slot = daemon.open_volumes.slot(&volume.name, &volume.id);
     let mut state = slot.locked();
     match &mut state.opened {
         None => {
             let opening = state.openings + 1;
-            state.opened = Some(unseal(daemon, volume, container, opening)?);
+            state.opened = Some(unseal(daemon, volume, container, opening, &allowed)?);
             state.openings = opening;
         }
         // It was changed since: what holds from now on is the new one.
-        Some(opened) if !is_newest(volume, &opened.deed) => {
-            opened.deed = super::deeds::confirm(daemon, volume)?.0;
+        Some(opened) => {
+            if !opened.deed.as_ref().is_some_and(|deed| is_newest(volume, deed)) {
+                opened.deed = Some(super::deeds::confirm(daemon, volume)?.0);
+            }
+            opened.deed.as_ref().map_or(Ok(()), &allowed)?;
         }
-        Some(_) => {}
     }
     state.users += 1;
+    let opening = state.openings;
     drop(state);
     Ok(Use {
         daemon: Arc::clone(daemon),
         slot,
+        opening,
     })
 }
 
@@ -149,8 +161,15 @@ fn is_newest(volume: &Volume, deed: &ConfirmedDeed) -> bool {
 }
 
 /// Deed, key, server: in this order, with a record of the key's release before it leaves this process.
-fn unseal(daemon: &Arc<Daemon>, volume: &Volume, container: &ContainerId, opening: u64) -> Result<Opened> {
+fn unseal(
+    daemon: &Arc<Daemon>,
+    volume: &Volume,
+    container: &ContainerId,
+    opening: u64,
+    allowed: &dyn Fn(&ConfirmedDeed) -> Result<()>,
+) -> Result<Opened> {
     let (deed, key) = super::deeds::confirm(daemon, volume)?;
+    allowed(&deed)?;
     daemon.record(vec![Event::KeyReleased {
         volume: volume.name.clone(),
         id: volume.id.clone(),
@@ -175,7 +194,10 @@ fn unseal(daemon: &Arc<Daemon>, volume: &Volume, container: &ContainerId, openin
     })?;
     look_after(daemon, volume, Some(child), opening);
     info!(volume = %volume.name, "unsealed");
-    Ok(Opened { server, deed })
+    Ok(Opened {
+        server,
+        deed: Some(deed),
+    })
 }
 
 fn control(daemon: &Daemon, id: &VolumeId) -> std::path::PathBuf {
@@ -204,7 +226,16 @@ impl Use {
     /// # Errors
     /// Whatever `ask` answers, and as [`Self::root`].
     pub(crate) fn by_deed<T>(&self, ask: impl FnOnce(&ConfirmedDeed) -> Result<T>) -> Result<T> {
-        self.with(|opened| ask(&opened.deed))
+        self.with(|opened| match &opened.deed {
+            Some(deed) => ask(deed),
+            None => Err(super::gone(&self.slot.name)),
+        })
+    }
+
+    /// Whether it is open still: nobody has taken it back, and its server has not ended.
+    pub(crate) fn is_good(&self) -> bool {
+        let state = self.slot.locked();
+        state.openings == self.opening && state.opened.is_some()
     }
 
     fn with<T>(&self, work: impl FnOnce(&Opened) -> Result<T>) -> Result<T> {
@@ -261,6 +292,10 @@ fn close(daemon: &Arc<Daemon>, slot: &Slot) -> bool {
     match opened.server.close() {
         Err(problem) if problem.kind == ErrorKind::Busy => {
             info!(volume = %slot.name, "still used: {problem}");
+            return true;
+        }
+        Err(problem) if opened.server.lives() => {
+            warn!(volume = %slot.name, "cannot be closed yet: {problem}");
             return true;
         }
         Err(problem) => warn!(volume = %slot.name, "was not closed in peace: {problem}"),
@@ -331,7 +366,8 @@ fn ended(daemon: &Daemon, volume: &Volume, opening: u64) {
         return;
     };
     let mut state = slot.locked();
-    if state.openings != opening || state.opened.take().is_none() {
+    let lives = state.opened.as_ref().is_some_and(|opened| opened.server.lives());
+    if state.openings != opening || lives || state.opened.take().is_none() {
         return;
     }
     drop(state);
@@ -361,30 +397,70 @@ pub(super) fn found(daemon: &Daemon, volume: &Volume, what: &str) {
 
 /// At the daemon's start: finds the servers that an earlier one has started, and closes what nobody holds any more.
 pub(crate) fn take_up_servers(daemon: &Arc<Daemon>) {
-    let volumes: Vec<Volume> = daemon
+    let entries = match std::fs::read_dir(daemon.settings.servers()) {
+        Ok(entries) => entries,
+        Err(error) => {
+            warn!("cannot look for disk servers: {error}");
+            return;
+        }
+    };
+    let names = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    for id in names.filter_map(|name| VolumeId::try_from(name).ok()) {
+        // One that has ended has left its socket behind; the next one removes it.
+        if let Ok(server) = DiskServer::connect(&control(daemon, &id)) {
+            take_up(daemon, &id, server);
+        }
+    }
+}
+
+fn take_up(daemon: &Arc<Daemon>, id: &VolumeId, server: DiskServer) {
+    let known = daemon
         .state
         .now()
         .volumes()
-        .filter(|volume| volume.sealed.is_some())
-        .cloned()
-        .collect();
-    for volume in volumes {
-        let control = control(daemon, &volume.id);
-        if !control.exists() {
-            continue;
+        .find(|volume| volume.id == *id)
+        .cloned();
+    let Some(volume) = known else {
+        warn!(volume = %id, "is open and not known; it is ended");
+        if let Err(problem) = server.shut() {
+            warn!(volume = %id, "cannot be ended: {problem}");
         }
-        let Ok(server) = DiskServer::connect(&control) else {
-            continue; // It has ended, and left its socket behind; the next one removes it.
-        };
-        let deed = super::deeds::confirm(daemon, &volume).map(|(deed, _)| deed);
-        match deed {
-            Ok(deed) => {
-                let slot = daemon.open_volumes.slot(&volume.name, &volume.id);
-                slot.locked().opened = Some(Opened { server, deed });
-                look_after(daemon, &volume, None, 0);
-                close_if_free(daemon, &volume.id);
-            }
-            Err(problem) => warn!(volume = %volume.name, "is open, and may not be: {problem}"),
-        }
+        return;
+    };
+    let confirmed = super::deeds::confirm(daemon, &volume).map(|(deed, _)| deed);
+    let deed = confirmed.inspect_err(|problem| {
+        warn!(volume = %volume.name, "is open, and nobody else gets it: {problem}");
+    });
+    let slot = daemon.open_volumes.slot(&volume.name, id);
+    slot.locked().opened = Some(Opened {
+        server,
+        deed: deed.ok(),
+    });
+    look_after(daemon, &volume, None, 0);
+    close_if_free(daemon, id);
+}
+
+/// Whether the deeds of the volumes that a container holds let a process be added to it, or its memory be taken.
+///
+/// # Errors
+/// `denied`, with what would allow it; `unavailable` where a volume is not open any more.
+pub(crate) fn allows_reaching(
+    daemon: &Daemon,
+    volume: &Volume,
+    held: &Attachment,
+    rule: &LaunchRule,
+    exec: bool,
+    now: Timestamp,
+) -> Result<()> {
+    let slot = daemon.open_volumes.known(&held.volume_id);
+    let slot = slot.ok_or_else(|| super::gone(&held.volume))?;
+    let mut state = slot.locked();
+    let opened = state.opened.as_mut().ok_or_else(|| super::gone(&held.volume))?;
+    if !opened.deed.as_ref().is_some_and(|deed| is_newest(volume, deed)) {
+        opened.deed = Some(super::deeds::confirm(daemon, volume)?.0);
     }
+    let deed = opened.deed.as_ref().ok_or_else(|| super::gone(&held.volume))?;
+    deed.permits(&held.app, rule, !held.read_only, exec, now)
 }

@@ -8,11 +8,13 @@ use cofferdam_linux::process::Process;
 use cofferdam_model::disk::{Answer, Order, PACKET_MAX, Started};
 use cofferdam_model::{Problem, Result, VolumeId};
 use cofferdam_vault::VolumeKey;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -35,7 +37,9 @@ pub(super) struct Setting<'a> {
 /// A server that has a volume open.
 #[derive(Debug)]
 pub(super) struct DiskServer {
-    socket: Mutex<OwnedFd>,
+    control: PathBuf,
+    /// None after an error: what comes late must not be taken for the answer to another order.
+    socket: Mutex<Option<OwnedFd>>,
 }
 
 impl DiskServer {
@@ -65,6 +69,7 @@ impl DiskServer {
             return Err(Problem::internal("the disk server has no pipes"));
         };
         key.write(File::from(OwnedFd::from(input))).map_err(lost)?;
+        wait_for(output.as_fd())?;
         let mut line = String::new();
         BufReader::new(output.take(LINE_MAX))
             .read_line(&mut line)
@@ -87,7 +92,8 @@ impl DiskServer {
         let socket = packet::connect(control, PATIENCE)
             .map_err(|error| Problem::unavailable(format!("the disk server does not answer: {error}")))?;
         Ok(DiskServer {
-            socket: Mutex::new(socket),
+            control: control.to_owned(),
+            socket: Mutex::new(Some(socket)),
         })
     }
 
@@ -97,6 +103,11 @@ impl DiskServer {
     /// `unavailable` where the server is gone, or its own.
     pub(super) fn root(&self) -> Result<DetachedMount> {
         self.mount(Order::Root)
+    }
+
+    /// Whether it is there still.
+    pub(super) fn lives(&self) -> bool {
+        packet::connect(&self.control, PATIENCE).is_ok()
     }
 
     /// What containers see of it, detached.
@@ -140,9 +151,15 @@ impl DiskServer {
     }
 
     fn ask(&self, order: Order) -> Result<(Answer, Option<OwnedFd>)> {
-        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = match kept.take() {
+            Some(socket) => socket,
+            None => packet::connect(&self.control, PATIENCE).map_err(gone)?,
+        };
         say(socket.as_fd(), order)?;
-        hear(socket.as_fd())
+        let answer = hear(socket.as_fd())?;
+        *kept = Some(socket);
+        Ok(answer)
     }
 }
 
@@ -172,7 +189,10 @@ pub(super) fn heard(socket: BorrowedFd<'_>) -> io::Result<Option<(String, bool)>
     };
     match serde_json::from_slice(&packet.bytes) {
         Ok(Answer::Fault { what, tampering }) => Ok(Some((what, tampering))),
-        _ => Ok(None),
+        _ => Ok(Some((
+            "the disk server speaks otherwise than it should".to_owned(),
+            false,
+        ))),
     }
 }
 
@@ -198,6 +218,20 @@ fn command(setting: &Setting<'_>) -> Command {
         // Ctrl-C on the daemon is not for it: containers go on.
         .process_group(0);
     command
+}
+
+/// Waits until a server that was started has something to say.
+fn wait_for(output: BorrowedFd<'_>) -> Result<()> {
+    let limit = Timespec::try_from(PATIENCE).map_err(|_| Problem::internal("no such time"))?;
+    let mut said = [PollFd::from_borrowed_fd(output, PollFlags::IN)];
+    match rustix::event::poll(&mut said, Some(&limit)) {
+        Ok(0) => Err(
+            Problem::unavailable("the disk server has not opened the volume in time")
+                .remedy("see to the filesystem that the store lies on"),
+        ),
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(gone(error.into())),
+    }
 }
 
 fn say(socket: BorrowedFd<'_>, order: Order) -> Result<()> {

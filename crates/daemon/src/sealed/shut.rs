@@ -6,10 +6,9 @@
 
 use super::server::DiskServer;
 use crate::daemon::Daemon;
+use crate::road;
 use cofferdam_ledger::Event;
-use cofferdam_linux::process::Process;
 use cofferdam_model::{Attachment, Problem, Result, Volume};
-use std::io;
 use tracing::{info, warn};
 
 /// Ends a volume for everybody who has it open, and kills the containers that hold it. One that is not open is no error.
@@ -40,19 +39,24 @@ fn kill_holders(daemon: &Daemon, volume: &Volume) -> Result<()> {
     };
     let mut first_problem = None;
     for held in holders {
-        if let Err(error) = kill(&held) {
-            warn!(container = %held.container, "cannot be killed: {error}");
-            let message = format!("container {} cannot be killed: {error}", held.container.short());
-            first_problem.get_or_insert(Problem::unavailable(message).remedy("stop it by hand"));
+        if let Err(problem) = kill(daemon, &held) {
+            warn!(container = %held.container, "cannot be killed: {problem}");
+            first_problem.get_or_insert(problem);
         }
     }
     first_problem.map_or(Ok(()), Err)
 }
 
-fn kill(held: &Attachment) -> io::Result<()> {
-    match Process::find(held.process.pid, held.process.started) {
-        Ok(process) => process.kill(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
+/// The container's first process, where the runtime's own has ended already.
+fn kill(daemon: &Daemon, held: &Attachment) -> Result<()> {
+    let Some(process) = road::living(daemon, held)? else {
+        return Ok(());
+    };
+    process.kill().map_err(|error| {
+        Problem::unavailable(format!(
+            "container {} cannot be killed: {error}",
+            held.container.short()
+        ))
+        .remedy("stop it by hand")
+    })
 }

@@ -97,6 +97,8 @@ impl Server {
             claim: opened::claim(&open.store)?,
             access: open.access.access,
             volume: Some(open.volume.clone()),
+            // What nobody can take back any more must not go on.
+            outlives: false,
             patience: Duration::from_secs(open.patience),
         };
         let witness = open.witness.witness.as_deref().map(WitnessFile::at).transpose()?;
@@ -231,6 +233,8 @@ impl Server {
             Ok(()) => Answer::Closed,
             Err(problem) => Answer::Refused(problem.clone()),
         };
+        // The next server may listen at the same place as soon as this is answered.
+        drop(self.control);
         drop(crate::wire::send(peer.as_fd(), &answer, &[]));
         outcome.map(|()| ExitCode::SUCCESS)
     }

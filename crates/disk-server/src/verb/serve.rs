@@ -46,6 +46,7 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
         claim: opened::claim(&serve.store)?,
         access: serve.access.access,
         volume: None,
+        outlives: true,
         patience: Duration::from_secs(serve.patience),
     };
     let witness = serve

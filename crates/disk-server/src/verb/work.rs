@@ -70,6 +70,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
             access,
             volume: expected,
             witness,
+            outlives,
             channels,
             rescue,
             patience,
@@ -115,7 +116,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
     }
     let mut serving = Serving::start(places, lent.abort, &disk).map_err(doing("starting threads"))?;
     wire::send(socket.as_fd(), &Report::Ready { missing }, &[])?;
-    until_enough(socket, &volume, &serving, patience)?;
+    until_enough(socket, &volume, &serving, patience, outlives)?;
     let close = || {
         serving.join().map_err(doing("serving the disk"))?;
         keeper.stop();
@@ -223,6 +224,7 @@ fn until_enough(
     volume: &Volume<Directory>,
     serving: &Serving,
     patience: Duration,
+    outlives: bool,
 ) -> Result<()> {
     let mut heard = Some(socket.as_fd());
     loop {
@@ -236,7 +238,12 @@ fn until_enough(
             match wire::receive::<Order>(from)? {
                 Some((Order::Close, _)) => return Ok(()),
                 Some((Order::Leave | Order::Serve { .. }, _)) => {}
-                None => heard = None,
+                None if outlives => heard = None,
+                // Nobody could take the disk back any more: whoever uses it gets `EIO`.
+                None => {
+                    let abort = serving.abort_handle().and_then(|abort| abort.abort());
+                    return abort.map_err(doing("ending the disk"));
+                }
             }
         }
         let Some(to) = heard else {
