@@ -43,7 +43,7 @@ pub(crate) fn run(host: &mut Host, table: &mut Table, examples: &Path, quick: bo
 }
 
 /// Resident memory, in MiB (`VmRSS`, proc(5)).
-fn resident(host: &Host) -> Outcome<f64> {
+pub(super) fn resident(host: &Host) -> Outcome<f64> {
     let status = fs::read_to_string(format!("/proc/{}/status", host.daemon.pid()?))?;
     let line = status
         .lines()
@@ -65,7 +65,7 @@ fn make_grants((volumes, apps): (usize, usize)) -> Outcome {
     }
     for volume in 0..volumes {
         let name = format!("many.v{volume}");
-        call("POST", "/v1/volumes", &json!({ "name": name }))?;
+        call("POST", "/v1/volumes", &json!({ "name": name, "kind": "plain" }))?;
         for app in 0..apps {
             let grant = json!({ "volume": name, "app": format!("many.a{app}"), "write": true });
             call("PUT", "/v1/grants", &grant)?;

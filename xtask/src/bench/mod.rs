@@ -7,6 +7,7 @@ mod bundle;
 mod decide;
 mod remap;
 mod sample;
+mod sealed;
 pub(crate) mod sealed_disk;
 mod table;
 
@@ -24,7 +25,9 @@ pub(crate) enum Bench {
     Remap(Report),
     /// Decisions and memory with 100,000 grants.
     Decide(Report),
-    /// All of these three.
+    /// First openings of a sealed volume, and a thousand of them.
+    Sealed(Report),
+    /// All of these four.
     All(Report),
     /// The sealed disk beside a plain directory, a loop device and gocryptfs; takes half an hour.
     SealedDisk(sealed_disk::Options),
@@ -55,11 +58,13 @@ impl Bench {
             Bench::Attach(ref report)
             | Bench::Remap(ref report)
             | Bench::Decide(ref report)
+            | Bench::Sealed(ref report)
             | Bench::All(ref report) => {
                 let wanted = Wanted {
                     attach: all || matches!(self, Bench::Attach(_)),
                     remap: all || matches!(self, Bench::Remap(_)),
                     decide: all || matches!(self, Bench::Decide(_)),
+                    sealed: all || matches!(self, Bench::Sealed(_)),
                 };
                 on_private_host(place, &wanted, report)
             }
@@ -72,6 +77,7 @@ struct Wanted {
     attach: bool,
     remap: bool,
     decide: bool,
+    sealed: bool,
 }
 
 /// Runs one or all, prints the table and writes it as JSON where that is asked for.
@@ -92,6 +98,9 @@ fn on_private_host(place: Place, wanted: &Wanted, report: &Report) -> Outcome {
     }
     if wanted.decide {
         step("decide", || decide::run(&mut host, &mut table, &examples, quick))?;
+    }
+    if wanted.sealed {
+        step("sealed", || sealed::run(&mut host, &mut table, quick))?;
     }
     print!("{table}");
     if let Some(file) = &report.json {

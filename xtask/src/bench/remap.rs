@@ -25,7 +25,7 @@ pub(crate) fn run(host: &mut Host, table: &mut Table, quick: bool) -> Outcome {
     let shape = if quick { (SHAPE.0 / 10, SHAPE.1) } else { SHAPE };
     for line in [
         &["tenant", "create", "remap"][..],
-        &["volume", "create", "remap.million"],
+        &["volume", "create", "remap.million", "--plain"],
         &["app", "create", "remap.app", "--image", "tiny:1"],
         &["grant", "remap.million", "remap.app"],
     ] {

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the problem with plain Docker, and what becomes of it, on a private Docker.
 //!
 //! Each scene shows the commands that it runs, as a user would type them, and what they answered. The last
-//! six lines say what was shown; each is true only if its scene held.
+//! lines say what was shown; each is true only if its scene held.
 
 mod scenes;
 mod stage;

@@ -1,4 +1,4 @@
-//! The scenes, in order: the problem, the road, and six ways off it that lead nowhere.
+//! The scenes, in order: the problem, the road, and the ways off it that lead nowhere.
 
 use super::stage::Stage;
 use e2e::{
@@ -19,7 +19,7 @@ pub(crate) struct Scene {
 }
 
 /// All of them.
-pub(crate) const SCENES: [Scene; 6] = [
+pub(crate) const SCENES: [Scene; 7] = [
     Scene {
         title: "A fresh volume, and a container that is not root",
         shown: "uid 1000 cannot write a fresh volume of Docker's, and can write one of Cofferdam's",
@@ -50,6 +50,11 @@ pub(crate) const SCENES: [Scene; 6] = [
         shown: "docker cp and the host's mount table show nothing of an open volume",
         play: from_the_host,
     },
+    Scene {
+        title: "A sealed volume, and somebody who has the host's disk",
+        shown: "what is written into a sealed volume is nowhere on the disk, and every step is in the ledger",
+        play: a_sealed_one,
+    },
 ];
 
 const MOUNT: &str = "demo.notes:/data";
@@ -73,10 +78,11 @@ fn a_fresh_volume(stage: &mut Stage) -> Outcome {
         )?
         .refused(&["Permission denied"])?;
     stage.say("With Cofferdam: a tenant, an application (an image by its digest, and its own command), a volume, a grant.");
+    stage.say("(A plain volume, so that you can look at it on the disk. The last scene has a sealed one.)");
     for line in [
         &["tenant", "create", "demo"][..],
         &["app", "create", "demo.writer", "--image", "tiny:1"],
-        &["volume", "create", "demo.notes"],
+        &["volume", "create", "demo.notes", "--plain"],
         &["grant", "demo.notes", "demo.writer"],
     ] {
         stage.show("cofferdam", line)?.ok()?;
@@ -87,11 +93,69 @@ fn a_fresh_volume(stage: &mut Stage) -> Outcome {
     Ok(())
 }
 
+/// What is written into the sealed volume.
+const SECRET: &str = "the-launch-code-is-0000";
+
+fn a_sealed_one(stage: &mut Stage) -> Outcome {
+    let script = format!("echo {SECRET} > /data/secret && sync && cat /data/secret");
+    for line in [
+        &["volume", "create", "demo.vault", "--size", "64M"][..],
+        &[
+            "app",
+            "create",
+            "demo.keeper",
+            "--image",
+            "tiny:1",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ],
+        &["grant", "demo.vault", "demo.keeper"],
+    ] {
+        stage.show("cofferdam", line)?.ok()?;
+    }
+    let line = [
+        "run",
+        "--rm",
+        "--runtime",
+        "cofferdam",
+        "-v",
+        "demo.vault:/data",
+        "tiny:1",
+        "sh",
+        "-c",
+        &script,
+    ];
+    stage.show("docker", &line)?.ok()?.says(&[SECRET])?;
+    stage.say("On the disk there is ciphertext, and the deed that says who may open it:");
+    let kept = directory_of(stage, "demo.vault")?;
+    stage
+        .show("ls", &[&kept.to_string_lossy()])?
+        .ok()?
+        .says(&["deed.json", "store"])?;
+    stage
+        .show("grep", &["-rqaF", SECRET, &kept.to_string_lossy()])?
+        .refused(&[])?;
+    stage
+        .show("cofferdam", &["ledger", "tail", "--lines", "4"])?
+        .ok()?
+        .says(&["key of demo.vault released", "demo.vault opened"])?;
+    Ok(())
+}
+
 /// The log, where it lies on the host's disk.
 fn log_on_disk(stage: &Stage) -> Outcome<PathBuf> {
+    let kept = directory_of(stage, "demo.notes")?;
+    let data = kept.join("data");
+    Ok(if data.is_dir() { data } else { kept }.join("log"))
+}
+
+/// All that the host has of a volume.
+fn directory_of(stage: &Stage, volume: &str) -> Outcome<PathBuf> {
     let shown = stage
         .host
-        .cofferdam(&["--json", "volume", "show", "demo.notes"])?
+        .cofferdam(&["--json", "volume", "show", volume])?
         .ok()?
         .json()?;
     let id = shown
@@ -99,9 +163,7 @@ fn log_on_disk(stage: &Stage) -> Outcome<PathBuf> {
         .and_then(|id| id.as_str())
         .during("the volume's id")?
         .to_owned();
-    let kept = PathBuf::from(e2e::host::STATE).join("volumes").join(id);
-    let data = kept.join("data");
-    Ok(if data.is_dir() { data } else { kept }.join("log"))
+    Ok(PathBuf::from(e2e::host::STATE).join("volumes").join(id))
 }
 
 fn another_uid(stage: &mut Stage) -> Outcome {

@@ -5,24 +5,32 @@
 //! | `host` | the host's own keys, and those of its tenants |
 //! | `make` | a new volume: key, store, deed |
 //! | `deeds` | a volume's deed: read, confirmed, changed |
-//! | `open` | the volumes that are open, each by its disk server |
+//! | `slots` | which volumes are open |
+//! | `open`, `close` | for a container, and after the last one |
+//! | `servers` | the disk servers: looked after, found again |
 //! | `shut` | taking one back from whoever has it open |
 //! | `server` | a disk server as the daemon sees it |
 //!
 //! INVARIANT: a volume key is in this process only between its unwrapping and its handing over to a server.
 
+mod close;
 mod deeds;
 mod host;
 mod make;
 mod open;
 mod server;
+mod servers;
 mod shut;
+mod slots;
 
+pub(crate) use close::close_if_free;
 pub(crate) use deeds::{change as change_deed, claimed_name, read_foreign, recipients, rewrap};
 pub(crate) use host::HostKeys;
 pub(crate) use make::{destroy, make};
-pub(crate) use open::{OpenVolumes, Use, allows_reaching, close_if_free, open, take_up_servers};
+pub(crate) use open::{Use, allows_reaching, open};
+pub(crate) use servers::take_up_servers;
 pub(crate) use shut::shut;
+pub(crate) use slots::OpenVolumes;
 
 use cofferdam_model::{Problem, VolumeName};
 

@@ -1,0 +1,92 @@
+//! Closing a sealed volume once nobody holds it, or is about to.
+
+use super::slots::{Slot, State};
+use crate::daemon::Daemon;
+use cofferdam_ledger::Event;
+use cofferdam_model::{ErrorKind, VolumeId};
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// How long it is waited before a volume that is still used is tried to be closed again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Closes a volume that nobody holds or is about to hold, beside whatever else is going on.
+pub(crate) fn close_if_free(daemon: &Arc<Daemon>, id: &VolumeId) {
+    let Some(slot) = daemon.open_volumes.known(id) else {
+        return;
+    };
+    {
+        let mut state = slot.locked();
+        if state.closing || state.opened.is_none() || is_used(daemon, &slot, &state) {
+            return;
+        }
+        state.closing = true;
+    }
+    let daemon = Arc::clone(daemon);
+    let tasks = daemon.tasks.clone();
+    tasks.spawn(async move {
+        loop {
+            let again = tokio::task::block_in_place(|| close(&daemon, &slot));
+            if !again {
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    });
+}
+
+/// Whether it is to be tried again later.
+fn close(daemon: &Arc<Daemon>, slot: &Slot) -> bool {
+    let mut state = slot.locked();
+    if is_used(daemon, slot, &state) {
+        state.closing = false;
+        return false;
+    }
+    let Some(opened) = &state.opened else {
+        state.closing = false;
+        return false;
+    };
+    match opened.server.close() {
+        Err(problem) if problem.kind == ErrorKind::Busy => {
+            info!(volume = %slot.name, "still used: {problem}");
+            return true;
+        }
+        Err(problem) if opened.server.lives() => {
+            warn!(volume = %slot.name, "cannot be closed yet: {problem}");
+            return true;
+        }
+        Err(problem) => warn!(volume = %slot.name, "was not closed in peace: {problem}"),
+        Ok(()) => info!(volume = %slot.name, "sealed"),
+    }
+    state.opened = None;
+    state.closing = false;
+    drop(state);
+    daemon.record_or_warn(vec![closed(
+        daemon,
+        slot,
+        "the last container that held it has ended",
+    )]);
+    false
+}
+
+fn is_used(daemon: &Daemon, slot: &Slot, state: &State) -> bool {
+    state.users > 0
+        || daemon
+            .state
+            .now()
+            .attachments()
+            .any(|held| held.volume_id == slot.id)
+}
+
+/// What the ledger has of a volume's closing.
+pub(super) fn closed(daemon: &Daemon, slot: &Slot, reason: &str) -> Event {
+    let known = daemon.state.now();
+    let epoch = known.volume(&slot.name).map(|volume| volume.epoch);
+    Event::Closed {
+        volume: slot.name.clone(),
+        id: slot.id.clone(),
+        epoch: epoch.unwrap_or_default(),
+        reason: reason.to_owned(),
+    }
+}

@@ -1,0 +1,119 @@
+//! The disk servers as processes: looked after while they run, found again by the daemon that comes next.
+
+use super::close::{close_if_free, closed};
+use super::open::found;
+use super::server::{self, DiskServer};
+use super::slots::Opened;
+use crate::daemon::Daemon;
+use cofferdam_linux::readiness::Readable;
+use cofferdam_model::{Volume, VolumeId};
+use std::path::PathBuf;
+use std::process::Child;
+use std::sync::Arc;
+use tracing::warn;
+
+/// Where a volume's server takes orders.
+pub(super) fn control(daemon: &Daemon, id: &VolumeId) -> PathBuf {
+    daemon.settings.servers().join(id.as_str())
+}
+
+/// Waits for the server's process, where it is this daemon's child, and hears what it finds.
+pub(super) fn look_after(daemon: &Arc<Daemon>, volume: &Volume, child: Option<Child>, opening: u64) {
+    if let Some(mut child) = child {
+        daemon.tasks.spawn(async move {
+            let ended = async {
+                let process = server::process_of(&child)?;
+                Readable::new(process.into())?
+                    .when_readable(cofferdam_linux::process::has_ended)
+                    .await
+            };
+            if let Err(error) = ended.await {
+                warn!("cannot wait for a disk server: {error}");
+            }
+            if let Err(error) = child.try_wait() {
+                warn!("cannot wait for a disk server: {error}");
+            }
+        });
+    }
+    let socket = match server::watch(&control(daemon, &volume.id)) {
+        Ok(socket) => socket,
+        Err(problem) => {
+            warn!(volume = %volume.name, "cannot hear what its disk server finds: {problem}");
+            return;
+        }
+    };
+    let (daemon, volume) = (Arc::clone(daemon), volume.clone());
+    let tasks = daemon.tasks.clone();
+    tasks.spawn(async move {
+        let Ok(socket) = Readable::new(socket) else { return };
+        while let Ok(Some((what, tampering))) = socket.when_readable(server::heard).await {
+            warn!(volume = %volume.name, tampering, "{what}");
+            if tampering {
+                tokio::task::block_in_place(|| found(&daemon, &volume, &what));
+            }
+        }
+        tokio::task::block_in_place(|| ended(&daemon, &volume, opening));
+    });
+}
+
+/// A server has ended. Where it was told to, this knows already.
+fn ended(daemon: &Daemon, volume: &Volume, opening: u64) {
+    let Some(slot) = daemon.open_volumes.known(&volume.id) else {
+        return;
+    };
+    let mut state = slot.locked();
+    let lives = state.opened.as_ref().is_some_and(|opened| opened.server.lives());
+    if state.openings != opening || lives || state.opened.take().is_none() {
+        return;
+    }
+    drop(state);
+    warn!(volume = %volume.name, "its disk server has ended by itself");
+    daemon.record_or_warn(vec![closed(daemon, &slot, "its disk server has ended by itself")]);
+}
+
+/// At the daemon's start: finds the servers that an earlier one has started, and closes what nobody holds any more.
+pub(crate) fn take_up_servers(daemon: &Arc<Daemon>) {
+    let entries = match std::fs::read_dir(daemon.settings.servers()) {
+        Ok(entries) => entries,
+        Err(error) => {
+            warn!("cannot look for disk servers: {error}");
+            return;
+        }
+    };
+    let names = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    for id in names.filter_map(|name| VolumeId::try_from(name).ok()) {
+        // One that has ended has left its socket behind; the next one removes it.
+        if let Ok(server) = DiskServer::connect(&control(daemon, &id)) {
+            take_up(daemon, &id, server);
+        }
+    }
+}
+
+fn take_up(daemon: &Arc<Daemon>, id: &VolumeId, server: DiskServer) {
+    let known = daemon
+        .state
+        .now()
+        .volumes()
+        .find(|volume| volume.id == *id)
+        .cloned();
+    let Some(volume) = known else {
+        warn!(volume = %id, "is open and not known; it is ended");
+        if let Err(problem) = server.shut() {
+            warn!(volume = %id, "cannot be ended: {problem}");
+        }
+        return;
+    };
+    let confirmed = super::deeds::confirm(daemon, &volume).map(|(deed, _)| deed);
+    let deed = confirmed.inspect_err(|problem| {
+        warn!(volume = %volume.name, "is open, and nobody else gets it: {problem}");
+    });
+    let slot = daemon.open_volumes.slot(&volume.name, id);
+    slot.locked().opened = Some(Opened {
+        server,
+        deed: deed.ok(),
+    });
+    look_after(daemon, &volume, None, 0);
+    close_if_free(daemon, id);
+}
