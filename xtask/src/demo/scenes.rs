@@ -103,7 +103,7 @@ fn a_sealed_one(stage: &mut Stage) -> Outcome {
         &[
             "app",
             "create",
-            "demo.keeper",
+            "demo.guard",
             "--image",
             "tiny:1",
             "--",
@@ -111,7 +111,7 @@ fn a_sealed_one(stage: &mut Stage) -> Outcome {
             "-c",
             &script,
         ],
-        &["grant", "demo.vault", "demo.keeper"],
+        &["grant", "demo.vault", "demo.guard"],
     ] {
         stage.show("cofferdam", line)?.ok()?;
     }
