@@ -130,7 +130,13 @@ pub enum Actor {
 pub fn measurement_digest(measurement: &Measurement) -> Result<Sha256> {
     let json = serde_json::to_vec(measurement)
         .map_err(|error| Problem::internal(format!("cannot write the measurement as JSON: {error}")))?;
-    Ok(Sha256::from_bytes(sha2::Sha256::digest(json).into()))
+    Ok(digest(&json))
+}
+
+/// The digest by which a record names what is too long for it.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> Sha256 {
+    Sha256::from_bytes(sha2::Sha256::digest(bytes).into())
 }
 
 impl Event {

@@ -85,7 +85,7 @@ mod verify;
 mod walk;
 
 pub use checkpoint::Checkpoint;
-pub use event::{Actor, Event, TEXT_MAX, TEXTS_MAX, VolumeOutcome, measurement_digest};
+pub use event::{Actor, Event, TEXT_MAX, TEXTS_MAX, VolumeOutcome, digest, measurement_digest};
 pub use finding::{Fault, Finding, Looks};
 pub use ledger::Ledger;
 pub use proof::{Extension, Proof, Proven, verify_extension, verify_proof};

@@ -36,16 +36,7 @@ impl PlainStore {
     /// # Errors
     /// `unavailable` or `internal`, as the system says.
     pub fn open(path: &Path) -> Result<Self> {
-        let fail = |error: Errno| {
-            problem(
-                &format!("cannot open the volumes at {}", path.display()),
-                error.into(),
-            )
-        };
-        make_directory(CWD, path, 0o700).map_err(fail)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = rustix::fs::open(path, flags, Mode::empty()).map_err(fail)?;
-        rustix::fs::fchmod(&root, Mode::RWXU).map_err(fail)?;
+        let root = open_root(path)?;
         let trash = Trash::open(root.as_fd()).map_err(|error| problem("cannot open the trash", error))?;
         Ok(PlainStore { root, trash })
     }
@@ -128,6 +119,21 @@ impl PlainStore {
             .filter_map(|name| VolumeId::try_from(name.into_string().ok()?).ok())
             .collect())
     }
+}
+
+/// The directory of all volumes at `path`, for root alone, made where there is none.
+pub(crate) fn open_root(path: &Path) -> Result<OwnedFd> {
+    let fail = |error: Errno| {
+        problem(
+            &format!("cannot open the volumes at {}", path.display()),
+            error.into(),
+        )
+    };
+    make_directory(CWD, path, 0o700).map_err(fail)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = rustix::fs::open(path, flags, Mode::empty()).map_err(fail)?;
+    rustix::fs::fchmod(&root, Mode::RWXU).map_err(fail)?;
+    Ok(root)
 }
 
 pub(crate) fn make_directory(parent: BorrowedFd<'_>, path: &Path, mode: u32) -> rustix::io::Result<()> {

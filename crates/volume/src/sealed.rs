@@ -9,7 +9,7 @@
 //!
 //! What this does not do: understand a deed, or open a store.
 
-use crate::plain::{make_directory, names};
+use crate::plain::{names, open_root};
 use crate::problem;
 use cofferdam_linux::file::{read_limited, write_whole};
 use cofferdam_model::{Problem, Result, VolumeId};
@@ -57,17 +57,8 @@ impl SealedStore {
     /// # Errors
     /// `unavailable` or `internal`, as the system says.
     pub fn open(path: &Path) -> Result<Self> {
-        let fail = |error: Errno| {
-            problem(
-                &format!("cannot open the volumes at {}", path.display()),
-                error.into(),
-            )
-        };
-        make_directory(CWD, path, 0o700).map_err(fail)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = rustix::fs::open(path, flags, Mode::empty()).map_err(fail)?;
         Ok(SealedStore {
-            root,
+            root: open_root(path)?,
             path: path.to_owned(),
         })
     }
@@ -298,6 +289,50 @@ mod tests {
         store.destroy_deed(&id).unwrap();
         assert!(!path.exists());
         assert_eq!(read_limited(kept, 100).unwrap(), [0; 7]);
+    }
+
+    #[test]
+    fn a_sealed_volume_is_never_taken_for_a_plain_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, id) = (SealedStore::open(dir.path()).unwrap(), VolumeId::from_bits(9));
+        store.is_none_of_ours(&id).unwrap();
+        store.make(&id).unwrap();
+        store.is_none_of_ours(&id).unwrap();
+        std::fs::create_dir(store.store(&id)).unwrap();
+        assert_eq!(store.is_none_of_ours(&id).unwrap_err().kind, ErrorKind::Corrupt);
+        std::fs::remove_dir(store.store(&id)).unwrap();
+        store.put_deed(&id, b"{}").unwrap();
+        assert_eq!(store.is_none_of_ours(&id).unwrap_err().kind, ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn only_what_root_alone_can_write_is_taken_in() {
+        use std::os::unix::fs::PermissionsExt;
+        let (dir, incoming) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (store, id) = (SealedStore::open(dir.path()).unwrap(), VolumeId::from_bits(9));
+        let path = incoming.path().join("volume");
+        let refused = |what: &str| {
+            let problem = store.look_at(&path).unwrap_err();
+            assert!(problem.to_string().contains(what), "{problem}");
+        };
+        refused("cannot open");
+        std::fs::create_dir(&path).unwrap();
+        refused("has no deed.json");
+        std::fs::write(path.join(DEED), "deed").unwrap();
+        refused("has no store");
+        std::fs::create_dir(path.join(STORE)).unwrap();
+        for open in [incoming.path(), path.as_path()] {
+            let before = std::fs::metadata(open).unwrap().permissions();
+            std::fs::set_permissions(open, PermissionsExt::from_mode(0o777)).unwrap();
+            refused("can be written by others");
+            std::fs::set_permissions(open, before).unwrap();
+        }
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).unwrap();
+        let foreign = store.look_at(&path).unwrap();
+        assert_eq!(foreign.deed(), b"deed");
+        store.take_in(&foreign, &id).unwrap();
+        assert!(!path.exists());
+        assert_eq!(store.deed(&id).unwrap(), b"deed");
     }
 
     #[test]

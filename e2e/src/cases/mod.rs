@@ -35,7 +35,7 @@ pub struct Case {
 /// Lists functions of a room as its cases.
 macro_rules! cases {
     ($subject:literal: $($case:ident),+ $(,)?) => {
-        pub(super) const CASES: &[$crate::cases::Case] = &[
+        pub(in crate::cases) const CASES: &[$crate::cases::Case] = &[
             $($crate::cases::Case { name: concat!($subject, "::", stringify!($case)), body: $case }),+
         ];
     };
@@ -59,7 +59,12 @@ pub fn all() -> Vec<Case> {
         api::CASES,
         daemon_life::CASES,
         crash::CASES,
-        sealed::CASES,
+        sealed::life::CASES,
+        sealed::deed::CASES,
+        sealed::store::CASES,
+        sealed::moving::CASES,
+        sealed::taking_back::CASES,
+        sealed::ledger::CASES,
         lost_ground::CASES,
         postgres::CASES,
     ]

@@ -1,19 +1,17 @@
 //! The admin API (`cofferdam_model::api`): HTTP/JSON for root and the members of one group.
 
 use super::answer::{beside, parse, respond};
-use super::{Stop, ledger, socket};
+use super::{Stop, acts, ledger, socket};
 use crate::daemon::Daemon;
 use crate::{docker_api, operations};
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use axum::serve::IncomingStream;
-use cofferdam_ledger::{Actor, Event};
 use cofferdam_linux::peer::{self, Peer};
 use cofferdam_model::api::NewApp;
 use cofferdam_model::{Grant, Maker, Problem, Result};
@@ -24,7 +22,7 @@ use tokio::net::UnixListener;
 use tracing::warn;
 
 /// The longest request, in bytes.
-const BODY_MAX: usize = 1 << 20;
+pub(super) const BODY_MAX: usize = 1 << 20;
 
 type Shared = State<Arc<Daemon>>;
 
@@ -38,7 +36,7 @@ struct Now {
 
 /// Who is asking; none where the kernel would not say.
 #[derive(Clone)]
-struct Caller(Option<Peer>);
+pub(super) struct Caller(pub(super) Option<Peer>);
 
 impl Connected<IncomingStream<'_, UnixListener>> for Caller {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
@@ -113,7 +111,7 @@ fn router(daemon: &Arc<Daemon>, group: Option<u32>) -> Router {
         .route("/v1/decisions/{id}", get(decision))
         .merge(ledger::routes())
         .fallback(async || respond::<()>(Err(Problem::missing("the admin API has no such path"))))
-        .layer(from_fn_with_state(Arc::clone(daemon), acted))
+        .layer(from_fn_with_state(Arc::clone(daemon), acts::recorded))
         .layer(from_fn_with_state(group, admit))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(Arc::clone(daemon))
@@ -135,91 +133,6 @@ async fn admit(
     warn!(peer = ?peer.map(|peer| (peer.uid, peer.pid)), "refused at the admin API");
     respond::<()>(Err(Problem::denied("the admin API is for root and one group")
         .remedy("run as root or join the group cofferdam")))
-}
-
-/// Whatever is not a question is an act: it goes into the ledger before it is done, so that nothing is done without. What comes
-/// of it is told by the status, in a record of its own where it was refused.
-async fn acted(
-    State(daemon): Shared,
-    ConnectInfo(Caller(peer)): ConnectInfo<Caller>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if request.method() == Method::GET {
-        return next.run(request).await;
-    }
-    let by = peer.map_or(Actor::Daemon, |peer| Actor::Peer {
-        uid: peer.uid,
-        pid: peer.pid,
-    });
-    let (head, body) = request.into_parts();
-    let body = match axum::body::to_bytes(body, BODY_MAX).await {
-        Ok(body) => body,
-        Err(error) => {
-            return respond::<()>(Err(Problem::invalid(format!(
-                "the request cannot be read: {error}"
-            ))));
-        }
-    };
-    let subject = head
-        .uri
-        .path_and_query()
-        .map_or(String::new(), ToString::to_string);
-    if holds_secret(subject.as_bytes()) || holds_secret(&body) {
-        return respond::<()>(Err(Problem::invalid(
-            "the request holds a secret key; nothing was done or recorded",
-        )
-        .remedy(
-            "give the public one, age1…; and take the secret one for known where it was typed",
-        )));
-    }
-    let act = |detail: Vec<String>| Event::Act {
-        verb: head.method.to_string(),
-        subject: subject.clone(),
-        detail,
-        by,
-    };
-    let asked = act(told(&body));
-    if let Err(problem) = beside(&daemon, move |d| d.record(vec![asked])).await {
-        return respond::<()>(Err(problem));
-    }
-    let refused = |status: StatusCode| act(vec![format!("refused with status {}", status.as_u16())]);
-    let request = Request::from_parts(head.clone(), Body::from(body));
-    let response = next.run(request).await;
-    if !response.status().is_success() {
-        let refused = refused(response.status());
-        respond_to_nobody(beside(&daemon, move |d| d.record(vec![refused])).await);
-    }
-    response
-}
-
-/// Whether somebody has typed a secret where a public key belongs: the ledger would keep it for ever.
-fn holds_secret(bytes: &[u8]) -> bool {
-    let upper = bytes.to_ascii_uppercase();
-    [b"AGE-SECRET-KEY-".as_slice(), b"AGE-PLUGIN-"]
-        .iter()
-        .any(|sign| upper.windows(sign.len()).any(|part| part == *sign))
-}
-
-/// A body as the ledger has it: as compact JSON, in pieces that it does not cut, so that nothing hides behind spaces.
-fn told(body: &[u8]) -> Vec<String> {
-    /// Characters of a piece.
-    const PIECE: usize = 500;
-    let text = match serde_json::from_slice::<serde_json::Value>(body) {
-        Ok(value) => value.to_string(),
-        Err(_) => return vec![format!("{} bytes that are no JSON", body.len())],
-    };
-    let characters: Vec<char> = text.chars().collect();
-    characters
-        .chunks(PIECE)
-        .map(|piece| piece.iter().collect())
-        .collect()
-}
-
-fn respond_to_nobody(recorded: Result<()>) {
-    if let Err(problem) = recorded {
-        warn!("a refused act is not in the ledger: {problem}");
-    }
 }
 
 async fn create_tenant(State(daemon): Shared, body: Bytes) -> Response {

@@ -1,5 +1,6 @@
 //! The daemon's three sockets.
 
+mod acts;
 mod admin;
 mod answer;
 mod ledger;

@@ -155,7 +155,7 @@ fn create(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
         }
     }
     // Docker creates a volume again whenever somebody names it together with the driver: without options any will do.
-    if !(options.is_empty() && operations::volume(daemon, &new.name).is_ok()) {
+    if !(options.is_empty() && operations::known_volume(daemon, &new.name).is_ok()) {
         act(daemon, "volume create, through Docker", &new.name, &options)?;
         operations::create_volume(daemon, &new, Maker::Docker)?;
     }
@@ -177,7 +177,7 @@ fn act(daemon: &Daemon, verb: &str, name: &VolumeName, options: &BTreeMap<String
 
 fn remove(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
     let (_, name) = named(body)?;
-    operations::volume(daemon, &name)?;
+    operations::known_volume(daemon, &name)?;
     act(daemon, "volume remove, through Docker", &name, &BTreeMap::new())?;
     operations::remove_volume(daemon, &name, Maker::Docker)?;
     Ok(value!({"Err": ""}))
@@ -185,7 +185,7 @@ fn remove(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
 
 fn path(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
     let (_, name) = named(body)?;
-    operations::volume(daemon, &name)?;
+    operations::known_volume(daemon, &name)?;
     let path = placeholder(daemon, &name)
         .ok_or_else(|| Problem::unavailable(format!("{name} has no placeholder")))?;
     Ok(value!({"Mountpoint": path, "Err": ""}))
@@ -193,7 +193,7 @@ fn path(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
 
 fn unmount(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
     let (_, name) = named(body)?;
-    operations::volume(daemon, &name)?;
+    operations::known_volume(daemon, &name)?;
     Ok(value!({"Err": ""}))
 }
 
@@ -204,12 +204,12 @@ fn get(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
         .name
         .parse()
         .map_err(|problem: Problem| Problem::missing(problem.message))?;
-    let detail = operations::volume(daemon, &name)?;
+    let detail = operations::known_volume(daemon, &name)?;
     Ok(value!({"Volume": described(daemon, &asked.name, &detail), "Err": ""}))
 }
 
 fn list(daemon: &Arc<Daemon>) -> Result<Value> {
-    let volumes: Vec<Value> = operations::volumes(daemon)?
+    let volumes: Vec<Value> = operations::known_volumes(daemon)
         .iter()
         .map(|detail| described(daemon, &detail.volume.name.to_string(), detail))
         .collect();

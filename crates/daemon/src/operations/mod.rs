@@ -14,4 +14,6 @@ pub(crate) use grants::{grant, grants, revoke};
 pub(crate) use recipients::{share_volume, unshare_volume};
 pub(crate) use status::{attachments, decision, decisions, status};
 pub(crate) use tenants::{create_tenant, remove_tenant, tenant, tenants};
-pub(crate) use volumes::{create_volume, remove_volume, seal_volume, size_of, tidy, volume, volumes};
+pub(crate) use volumes::{
+    create_volume, known_volume, known_volumes, remove_volume, seal_volume, size_of, tidy, volume, volumes,
+};

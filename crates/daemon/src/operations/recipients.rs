@@ -51,9 +51,10 @@ fn rewrap(
     name: &VolumeName,
     choose: impl FnOnce(&mut Vec<Recipient>) -> Result<()>,
 ) -> Result<VolumeDetail> {
+    let found = daemon.state.now().volume(name)?.clone();
+    let rewrapped = sealed::rewrap(daemon, only_sealed(&found)?, choose)?;
     daemon.state.change(|known| {
-        let found = known.volume(name)?;
-        let changed = sealed::rewrap(daemon, known, only_sealed(found)?, choose)?;
+        let changed = sealed::put_rewrapped(daemon, known, known.volume(name)?, rewrapped)?;
         Ok((vec![Change::Put(Record::Volume(Box::new(changed)))], ()))
     })?;
     volume(daemon, name)

@@ -207,25 +207,30 @@ fn with_recipients(daemon: &Daemon, detail: VolumeDetail) -> VolumeDetail {
 
 /// All volumes.
 pub(crate) fn volumes(daemon: &Daemon) -> Result<Vec<VolumeDetail>> {
-    let all: Vec<_> = {
-        let known = daemon.state.now();
-        known.volumes().map(|volume| detail(&known, volume)).collect()
-    };
+    let all = known_volumes(daemon);
     Ok(all.into_iter().map(|detail| measured(daemon, detail)).collect())
+}
+
+/// A volume as the registry has it: nothing is looked at on the disk. For engines, which ask at every turn.
+pub(crate) fn known_volume(daemon: &Daemon, name: &VolumeName) -> Result<VolumeDetail> {
+    let known = daemon.state.now();
+    known.volume(name).map(|volume| detail(&known, volume))
+}
+
+/// All of them, likewise.
+pub(crate) fn known_volumes(daemon: &Daemon) -> Vec<VolumeDetail> {
+    let known = daemon.state.now();
+    known.volumes().map(|volume| detail(&known, volume)).collect()
 }
 
 /// One volume.
 pub(crate) fn volume(daemon: &Daemon, name: &VolumeName) -> Result<VolumeDetail> {
-    let found = {
-        let known = daemon.state.now();
-        known.volume(name).map(|volume| detail(&known, volume))
-    };
-    found.map(|detail| with_recipients(daemon, measured(daemon, detail)))
+    known_volume(daemon, name).map(|detail| with_recipients(daemon, measured(daemon, detail)))
 }
 
 /// Removes a volume that nobody holds, with its data and its grants. Through Docker only what Docker made.
 pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Maker) -> Result<VolumeDetail> {
-    let before = volume(daemon, name)?;
+    let before = known_volume(daemon, name)?;
     if before.attachments.is_empty() {
         daemon.open_volumes.settle(&before.volume.id);
     }
@@ -276,7 +281,7 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
 
 /// Closes a volume: with `now`, whoever has it open; without, only where nobody holds it.
 pub(crate) fn seal_volume(daemon: &Daemon, name: &VolumeName, now: bool) -> Result<VolumeDetail> {
-    let found = volume(daemon, name)?;
+    let found = known_volume(daemon, name)?;
     if found.volume.kind() == Kind::Plain {
         return Err(
             Problem::invalid(format!("{name} is a plain volume, which nothing seals"))

@@ -3,6 +3,7 @@
 //! | room | subject |
 //! |---|---|
 //! | `open` | a container that is about to be created |
+//! | `prepare` | what was admitted, opened |
 //! | `beside` | what is to happen beside an open volume: exec, checkpoint |
 //! | `first_content` | what a new volume begins with |
 //! | `record` | decisions, as they are kept |
@@ -14,6 +15,7 @@ mod first_content;
 mod held;
 mod lease;
 mod open;
+mod prepare;
 mod record;
 
 pub(crate) use beside::{checkpoint, exec};

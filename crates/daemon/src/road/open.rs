@@ -1,8 +1,8 @@
 //! A container is about to be created: measure it, decide, and open what it may have.
 
-use super::{Refusal, first_content, held, lease, record};
+use super::prepare::{Prepared, prepare};
+use super::{Refusal, held, lease, record};
 use crate::daemon::Daemon;
-use crate::sealed;
 use crate::state::{Change, Record, Snapshot};
 use cofferdam_ledger::Event;
 use cofferdam_linux::process::Process as LiveProcess;
@@ -11,10 +11,10 @@ use cofferdam_model::api::VolumeDecision;
 use cofferdam_model::wire::OpenedMount;
 use cofferdam_model::{
     Access, Attachment, ContainerId, MeasuredMount, Measurement, MountKind, Problem, Process, Result, Volume,
-    VolumeId, VolumeName,
+    VolumeName,
 };
 use cofferdam_policy::Admitted;
-use cofferdam_volume::{Progress, id_map::Mapping};
+use cofferdam_volume::Progress;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -41,15 +41,6 @@ pub(crate) struct Asked {
 
 /// What the runtime gets: which mount of config.json, and the detached mount for it.
 pub(crate) type Opened = Vec<(OpenedMount, OwnedFd)>;
-
-/// One volume, opened, while nobody has it yet.
-struct Prepared {
-    volume: VolumeId,
-    mount: OpenedMount,
-    descriptor: OwnedFd,
-    /// Keeps a sealed volume open until there is a lease that does.
-    sealed: Option<sealed::Use>,
-}
 
 /// The whole road for one container. All of its volumes are opened, or none.
 ///
@@ -125,15 +116,9 @@ fn open_and_commit(
         decided,
         facts_version,
     )? {
-        Committed::Done => Ok(Some(prepared.into_iter().map(handed_out).collect())),
+        Committed::Done => Ok(Some(prepared.into_iter().map(Prepared::hand_out).collect())),
         Committed::FactsChanged => Ok(None),
     }
-}
-
-/// The lease keeps a sealed volume open from now on.
-fn handed_out(prepared: Prepared) -> (OpenedMount, OwnedFd) {
-    drop(prepared.sealed);
-    (prepared.mount, prepared.descriptor)
 }
 
 /// Nothing is opened for a runtime that has gone.
@@ -232,87 +217,6 @@ fn free(known: &Snapshot, name: &VolumeName, container: &ContainerId) -> Result<
         ))
         .remedy("stop that container first, or make the volume with --access shared")),
     }
-}
-
-/// Opens what was admitted.
-fn prepare(
-    daemon: &Arc<Daemon>,
-    evidence: &Evidence,
-    admitted: &[Admitted],
-    progress: &Arc<Progress>,
-) -> Result<Vec<Prepared>> {
-    if let [only] = admitted {
-        return Ok(vec![open_one(daemon, evidence, only, progress)?]);
-    }
-    // Unsealing one volume takes some milliseconds, in which the others can be unsealed too.
-    std::thread::scope(|scope| {
-        let opening: Vec<_> = admitted
-            .iter()
-            .map(|proof| scope.spawn(|| open_one(daemon, evidence, proof, progress)))
-            .collect();
-        let opened = opening.into_iter().map(|one| {
-            one.join()
-                .unwrap_or_else(|_| Err(Problem::internal("a volume's opening has failed")))
-        });
-        opened.collect()
-    })
-}
-
-fn open_one(
-    daemon: &Arc<Daemon>,
-    evidence: &Evidence,
-    proof: &Admitted,
-    progress: &Arc<Progress>,
-) -> Result<Prepared> {
-    let measurement = &evidence.measurement;
-    let volume = daemon.state.now().volume(proof.volume())?.clone();
-    let sealed = match volume.sealed {
-        Some(_) => Some(unseal(daemon, &volume, proof, measurement)?),
-        None => None,
-    };
-    let (volume, owner) = first_content::ensure(daemon, evidence, proof, &volume, sealed.as_ref(), progress)?;
-    let mapping = Mapping::between(owner, &measurement.user, measurement.id_map.as_ref());
-    let opened = match &sealed {
-        Some(sealed) => daemon.opener.fit(sealed.data()?, &mapping, proof.read_only()),
-        None => {
-            daemon.sealed.is_none_of_ours(&volume)?;
-            let data = daemon.store.data(&volume)?;
-            daemon.opener.open(data.as_fd(), &mapping, proof.read_only())
-        }
-    };
-    let descriptor = opened
-        .map_err(|problem| problem.context(proof.volume()))?
-        .into_fd();
-    let mount = OpenedMount {
-        mount: proof.mount_index(),
-        read_only: proof.read_only(),
-    };
-    Ok(Prepared {
-        volume,
-        mount,
-        descriptor,
-        sealed,
-    })
-}
-
-/// Opens a sealed volume, as far as its own deed allows what the registry does.
-fn unseal(
-    daemon: &Arc<Daemon>,
-    volume: &Volume,
-    proof: &Admitted,
-    measurement: &Measurement,
-) -> Result<sealed::Use> {
-    let rule = daemon
-        .state
-        .now()
-        .facts()
-        .app(proof.app())
-        .map(|app| app.rule.clone())
-        .ok_or_else(|| Problem::conflict(format!("app {} was removed meanwhile", proof.app())))?;
-    let now = Timestamp::now();
-    sealed::open(daemon, volume, &measurement.container, |deed| {
-        deed.permits(proof.app(), &rule, !proof.read_only(), proof.exec(), now)
-    })
 }
 
 /// Whether the leases are on disk.

@@ -6,13 +6,13 @@ use crate::state::Snapshot;
 use cofferdam_deed::{ConfirmedDeed, Deed, Envelope, Expected, PublicKey, SignedDeed, WrappedFor};
 use cofferdam_keys::{Recipient, WrappedKey};
 use cofferdam_model::{ErrorKind, Problem, Result, Sealed, TenantName, Volume, VolumeName};
-use cofferdam_vault::{SigningKey, VolumeKey};
+use cofferdam_vault::{SigningKey, VerifyingKey, VolumeKey};
 
 /// The deed of a volume as it lies beside its store, verified.
 ///
 /// # Errors
 /// `corrupt` for one that is not the tenant's, not the volume's, or older than what was seen.
-fn read(daemon: &Daemon, known: &Snapshot, volume: &Volume) -> Result<SignedDeed> {
+fn read(daemon: &Daemon, tenant_key: Option<VerifyingKey>, volume: &Volume) -> Result<SignedDeed> {
     let bytes = daemon.sealed.deed(&volume.id)?;
     let sealed = volume
         .sealed
@@ -20,7 +20,7 @@ fn read(daemon: &Daemon, known: &Snapshot, volume: &Volume) -> Result<SignedDeed
         .ok_or_else(|| Problem::internal(format!("{} is not sealed", volume.name)))?;
     let expected = Expected {
         volume: &volume.id,
-        tenant_key: known.tenant(volume.name.tenant())?.key.map(PublicKey::verifying),
+        tenant_key,
         seen: Some((sealed.deed, sealed.digest)),
     };
     cofferdam_deed::open(&bytes, &expected).map_err(|problem| problem.context(&volume.name))
@@ -65,7 +65,8 @@ pub(crate) fn read_foreign(daemon: &Daemon, known: &Snapshot, deed: &[u8]) -> Re
 /// # Errors
 /// As [`read`]; `denied` where this host is no recipient of the key.
 pub(super) fn confirm(daemon: &Daemon, volume: &Volume) -> Result<(ConfirmedDeed, VolumeKey)> {
-    let signed = read(daemon, &daemon.state.now(), volume);
+    let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
+    let signed = read(daemon, pinned, volume);
     let signed = signed.inspect_err(|problem| note(daemon, volume, problem))?;
     let key = daemon
         .keys
@@ -116,12 +117,13 @@ pub(crate) fn change(
     volume: &Volume,
     next: impl FnOnce(&SignedDeed) -> Result<Deed>,
 ) -> Result<Volume> {
-    let current = read(daemon, known, volume)?;
+    let pinned = pinned(known, volume.name.tenant())?;
+    let current = read(daemon, pinned, volume)?;
     let next = next(&current)?;
     if next.version() == current.version() {
         return Ok(volume.clone());
     }
-    let key = key_of(daemon, known, volume.name.tenant())?;
+    let key = key_of(daemon, pinned, volume.name.tenant())?;
     let next = next.sign(&key)?;
     daemon.sealed.put_deed(&volume.id, next.bytes())?;
     Ok(Volume {
@@ -146,41 +148,84 @@ pub(super) fn wrapped_for(recipients: &[Recipient], wrapped: &WrappedKey) -> Wra
 /// # Errors
 /// `corrupt` for a deed that is not what it must be.
 pub(crate) fn recipients(daemon: &Daemon, volume: &Volume) -> Result<Vec<String>> {
-    read(daemon, &daemon.state.now(), volume).map(|deed| deed.recipients().to_vec())
+    let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
+    read(daemon, pinned, volume).map(|deed| deed.recipients().to_vec())
 }
 
-/// The volume as it is with its key wrapped for other recipients, as [`change`] does it.
+/// A key that was wrapped anew, while the registry went on.
+pub(crate) struct Rewrapped {
+    /// The deed that it was taken from.
+    of: Sealed,
+    deed: Deed,
+}
+
+/// Wraps a volume's key for the recipients that `choose` leaves. A plugin or a token may take its time, so this is done before the
+/// registry is changed ([`put`]).
 ///
 /// # Errors
-/// As [`change`]; `denied` where this host is no recipient itself; whatever `choose` refuses.
+/// `denied` where this host is no recipient itself; whatever `choose` refuses.
 pub(crate) fn rewrap(
     daemon: &Daemon,
-    known: &Snapshot,
     volume: &Volume,
     choose: impl FnOnce(&mut Vec<Recipient>) -> Result<()>,
-) -> Result<Volume> {
-    change(daemon, known, volume, |current| {
-        let key = daemon.keys.unwrap(&current.wrapped().parse()?)?;
-        current.confirm(&key)?;
-        let named = current.recipients().iter();
-        let before: Vec<Recipient> = named.map(|text| text.parse()).collect::<Result<_>>()?;
-        let mut chosen = before.clone();
-        choose(&mut chosen)?;
-        if chosen == before {
-            return Ok(current.deed().clone());
-        }
+) -> Result<Rewrapped> {
+    let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
+    let current = read(daemon, pinned, volume)?;
+    let key = daemon.keys.unwrap(&current.wrapped().parse()?)?;
+    current.confirm(&key)?;
+    let named = current.recipients().iter();
+    let before: Vec<Recipient> = named.map(|text| text.parse()).collect::<Result<_>>()?;
+    let mut chosen = before.clone();
+    choose(&mut chosen)?;
+    let deed = if chosen == before {
+        current.deed().clone()
+    } else {
         let wrapped = daemon.keys.wrap(&key, &chosen)?;
-        current.with_key(&key, wrapped_for(&chosen, &wrapped))
+        current.with_key(&key, wrapped_for(&chosen, &wrapped))?
+    };
+    Ok(Rewrapped {
+        of: Sealed {
+            deed: current.version(),
+            digest: *current.digest(),
+        },
+        deed,
     })
 }
 
+/// The volume as it is with a key that was wrapped anew, as [`change`] does it.
+///
+/// # Errors
+/// As [`change`]; `conflict` where the deed was changed meanwhile.
+pub(crate) fn put(daemon: &Daemon, known: &Snapshot, volume: &Volume, anew: Rewrapped) -> Result<Volume> {
+    change(daemon, known, volume, |current| {
+        if *current.digest() == anew.of.digest {
+            return Ok(anew.deed);
+        }
+        Err(
+            Problem::conflict(format!("the deed of {} was changed meanwhile", volume.name))
+                .remedy("do it again"),
+        )
+    })
+}
+
+/// The key of a tenant, as the registry knows it.
+///
+/// # Errors
+/// `missing` where there is no such tenant.
+pub(super) fn pinned(known: &Snapshot, tenant: &TenantName) -> Result<Option<VerifyingKey>> {
+    Ok(known.tenant(tenant)?.key.map(PublicKey::verifying))
+}
+
 /// The key of a tenant that has the host keep it.
-pub(super) fn key_of(daemon: &Daemon, known: &Snapshot, tenant: &TenantName) -> Result<SigningKey> {
+pub(super) fn key_of(
+    daemon: &Daemon,
+    pinned: Option<VerifyingKey>,
+    tenant: &TenantName,
+) -> Result<SigningKey> {
     let key = daemon.keys.tenant(tenant)?.ok_or_else(|| {
         Problem::denied(format!("the key of tenant {tenant} is not on this host"))
             .remedy("do it on the host where the tenant was made")
     })?;
-    let pinned = known.tenant(tenant)?.key.map(PublicKey::verifying);
     if pinned == Some(key.verifying()) {
         return Ok(key);
     }

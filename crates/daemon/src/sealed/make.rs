@@ -21,7 +21,8 @@ use std::sync::PoisonError;
 pub(crate) fn make(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> Result<Sealed> {
     let size = size_of(new).ok_or_else(|| Problem::internal("a sealed volume without a size"))?;
     let _turn = daemon.making.lock().unwrap_or_else(PoisonError::into_inner);
-    let signing = super::deeds::key_of(daemon, &daemon.state.now(), new.name.tenant())?;
+    let pinned = super::deeds::pinned(&daemon.state.now(), new.name.tenant())?;
+    let signing = super::deeds::key_of(daemon, pinned, new.name.tenant())?;
     let key = VolumeKey::generate().map_err(|error| Problem::unavailable(format!("no key: {error}")))?;
     let recipients = daemon.keys.recipients()?;
     let wrapped = daemon.keys.wrap(&key, &recipients)?;

@@ -24,7 +24,9 @@ mod shut;
 mod slots;
 
 pub(crate) use close::close_if_free;
-pub(crate) use deeds::{change as change_deed, claimed_name, read_foreign, recipients, rewrap};
+pub(crate) use deeds::{
+    change as change_deed, claimed_name, put as put_rewrapped, read_foreign, recipients, rewrap,
+};
 pub(crate) use host::HostKeys;
 pub(crate) use make::{destroy, make};
 pub(crate) use open::{Use, allows_reaching, open};

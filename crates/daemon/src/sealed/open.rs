@@ -25,8 +25,8 @@ pub(crate) struct Use {
 /// Opens a volume, or joins those that have it open, where its deed allows what is asked for.
 ///
 /// # Errors
-/// What `allowed` refuses, before any key is released; `denied` where this host is no recipient of its key; `corrupt` for a deed or a store that is not what it must be;
-/// `unavailable` where the server cannot be started or the ledger not be written.
+/// What `allowed` refuses, before any key is released; `denied` where this host is no recipient of its key; `corrupt` for a
+/// deed or a store that is not what it must be; `unavailable` where the server cannot be started or the ledger not be written.
 pub(crate) fn open(
     daemon: &Arc<Daemon>,
     volume: &Volume,
@@ -41,13 +41,7 @@ pub(crate) fn open(
             state.opened = Some(unseal(daemon, volume, container, opening, &allowed)?);
             state.openings = opening;
         }
-        // It was changed since: what holds from now on is the new one.
-        Some(opened) => {
-            if !opened.deed.as_ref().is_some_and(|deed| is_newest(volume, deed)) {
-                opened.deed = Some(super::deeds::confirm(daemon, volume)?.0);
-            }
-            opened.deed.as_ref().map_or(Ok(()), &allowed)?;
-        }
+        Some(opened) => allowed(newest(daemon, volume, opened)?)?,
     }
     state.users += 1;
     let opening = state.openings;
@@ -59,11 +53,17 @@ pub(crate) fn open(
     })
 }
 
-fn is_newest(volume: &Volume, deed: &ConfirmedDeed) -> bool {
-    volume
-        .sealed
-        .as_ref()
-        .is_some_and(|sealed| sealed.digest == *deed.digest())
+/// The deed of a volume that is open, as it is now: where it was changed since, what holds from now on is the new one.
+fn newest<'a>(daemon: &Daemon, volume: &Volume, opened: &'a mut Opened) -> Result<&'a ConfirmedDeed> {
+    let is_newest = |deed: &ConfirmedDeed| {
+        let seen = volume.sealed.as_ref();
+        seen.is_some_and(|sealed| sealed.digest == *deed.digest())
+    };
+    let deed = match opened.deed.take() {
+        Some(deed) if is_newest(&deed) => deed,
+        _ => super::deeds::confirm(daemon, volume)?.0,
+    };
+    Ok(opened.deed.insert(deed))
 }
 
 /// Deed, key, server: in this order, with a record of the key's release before it leaves this process.
@@ -180,9 +180,5 @@ pub(crate) fn allows_reaching(
     let slot = slot.ok_or_else(|| super::gone(&held.volume))?;
     let mut state = slot.locked();
     let opened = state.opened.as_mut().ok_or_else(|| super::gone(&held.volume))?;
-    if !opened.deed.as_ref().is_some_and(|deed| is_newest(volume, deed)) {
-        opened.deed = Some(super::deeds::confirm(daemon, volume)?.0);
-    }
-    let deed = opened.deed.as_ref().ok_or_else(|| super::gone(&held.volume))?;
-    deed.permits(&held.app, rule, !held.read_only, exec, now)
+    newest(daemon, volume, opened)?.permits(&held.app, rule, !held.read_only, exec, now)
 }

@@ -10,6 +10,7 @@ use e2e::{
     Outcome,
     disk::{Place, Volume},
     failure::{During, Failure, ensure},
+    process::until,
 };
 use rustix::fs::{Mode, OFlags};
 use std::{
@@ -243,5 +244,33 @@ fn a_store_of_another_volume_is_refused_and_stays_as_it_is() {
         ensure(fs::read(volume.store.join("head"))? == before, || {
             "the head was changed".to_owned()
         })
+    });
+}
+
+#[test]
+fn where_the_server_is_killed_nobody_reads_on_and_the_store_is_closed_in_peace() {
+    alone(|place| {
+        let volume = made(place)?;
+        let mut opened = open(place, &volume)?;
+        let root = opened.mount(Order::Root)?;
+        let held = write_durably(&root, "file", b"durable")?;
+        let later = write_durably(&root, "later", &[7; 1 << 20])?;
+        rustix::fs::fadvise(&later, 0, None, rustix::fs::Advice::DontNeed)?;
+        opened.child.kill()?;
+        opened.child.wait()?;
+        until(
+            "what is not in memory is not read",
+            Duration::from_secs(20),
+            || std::os::unix::fs::FileExt::read_at(&later, &mut [0; 4096], 512 << 10).is_err(),
+        )?;
+        drop((held, later, root));
+        until("the store is closed in peace", Duration::from_secs(60), || {
+            volume.check().is_ok_and(|ran| ran.is_ok())
+        })?;
+        let mut opened = open(place, &volume)?;
+        let mut text = String::new();
+        file(opened.mount(Order::Root)?, "file", OFlags::RDONLY)?.read_to_string(&mut text)?;
+        ensure(text == "durable", || text.clone())?;
+        opened.ends_after(Order::Close)
     });
 }
