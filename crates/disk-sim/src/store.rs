@@ -248,7 +248,7 @@ impl Store for SimStore {
         Ok(skew)
     }
 
-    fn delete(&self, name: SegmentName) -> io::Result<()> {
+    fn delete(&self, name: SegmentName, _spares: usize) -> io::Result<()> {
         let fate = self.act(false)?;
         self.medium().delete(name);
         match fate {

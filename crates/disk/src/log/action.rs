@@ -28,8 +28,12 @@ pub(crate) enum Action {
     Sync { name: SegmentName, upto: Lsn },
     /// Replace the head, if it still is `expected` (none: if there is none). Then [`super::Log::head_replaced`].
     ReplaceHead { expected: Option<Vec<u8>>, new: Vec<u8> },
-    /// Delete a segment. Then [`super::Log::deleted`].
-    Delete { slot: Slot, name: SegmentName },
+    /// Delete a segment, and keep its file for a later one where fewer than `spares` wait. Then [`super::Log::deleted`].
+    Delete {
+        slot: Slot,
+        name: SegmentName,
+        spares: usize,
+    },
 }
 
 /// Which actions a thread is ready to do; each has those before it too.

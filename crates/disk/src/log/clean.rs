@@ -17,6 +17,11 @@ const WAIT: u64 = 1300;
 /// … and so many segments more. With the cells' own overhead this stays below 1.4 times the live data.
 const WAIT_SLACK: u64 = 11;
 
+/// How many files of deleted segments wait to be used again at most: writing them again is twice as fast as new ones.
+const SPARES: usize = 16;
+/// … and where space is what is short.
+pub(crate) const FEW_SPARES: usize = 4;
+
 /// The most segments that are cleaned before a checkpoint lets them go.
 pub(crate) const MOST_VICTIMS: usize = 8;
 
@@ -40,6 +45,18 @@ impl Log {
     fn accountable(&self) -> u64 {
         let damaged = self.segments.iter().filter(|(_, segment)| segment.unreadable);
         u64::from(self.segments.count()).saturating_sub(damaged.count() as u64)
+    }
+
+    /// How many files of deleted segments may wait to be used again: many as long as that is not what fills the space
+    /// that the live data is allowed, or three quarters of what the disk may come to.
+    pub(super) fn spares(&self) -> usize {
+        let disk = self.geometry().blocks / u64::from(self.geometry().cells().max(1));
+        let most = self.allowed(WAIT, WAIT_SLACK).max(disk / 4 * 3);
+        if u64::from(self.segments.count()) + SPARES as u64 <= most {
+            SPARES
+        } else {
+            FEW_SPARES
+        }
     }
 
     /// How many ready segments are left to those who need them more.
@@ -235,5 +252,36 @@ impl Log {
             Ok(true) => {}
         }
         Ok(self.put_blocks(number, block, Purpose::Clean)?.map(|_| ()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        Haste,
+        scene::{act, log},
+    };
+    use super::*;
+    use crate::geometry::BLOCK;
+
+    #[test]
+    fn spare_files_are_few_where_they_would_fill_what_the_live_data_is_allowed() {
+        // Cells of some 68 segments.
+        let mut log = log(1024, 4);
+        while act(&mut log, Haste::Leisure) {}
+        assert_eq!(log.spares(), SPARES, "an empty disk");
+        'writing: for block in (0..900).cycle() {
+            loop {
+                match log.write(block, &[1; BLOCK]).unwrap() {
+                    Ok(_) => break,
+                    Err(Blocked::Space) => break 'writing,
+                    Err(_) => assert!(act(&mut log, Haste::Make), "it waits for nothing"),
+                }
+            }
+            log.close_record();
+        }
+        let most = log.allowed(WAIT, WAIT_SLACK);
+        assert!(u64::from(log.segments.count()) + SPARES as u64 > most);
+        assert_eq!(log.spares(), FEW_SPARES, "written over and not cleaned");
     }
 }

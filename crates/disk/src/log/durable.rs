@@ -260,7 +260,11 @@ impl Log {
         };
         let (slot, name) = self.segments.iter().find_map(free)?;
         self.segments.get_mut(slot)?.stage = Stage::Deleting;
-        Some(Action::Delete { slot, name })
+        Some(Action::Delete {
+            slot,
+            name,
+            spares: self.spares(),
+        })
     }
 
     /// A segment was made, or there was no room for it.

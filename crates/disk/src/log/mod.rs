@@ -34,7 +34,7 @@ mod tail;
 
 pub(crate) use action::{Action, Blocked, Haste, Piece, Purpose};
 pub(crate) use checkpoint::Step;
-pub(crate) use clean::{MOST_VICTIMS, Victim};
+pub(crate) use clean::{FEW_SPARES, MOST_VICTIMS, Victim};
 
 use crate::{
     fault::Outcome,

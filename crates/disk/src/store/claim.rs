@@ -5,7 +5,12 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
+    time::Duration,
 };
+
+/// How often, and how long in between, a lock is asked for that somebody else has.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A store that is one's own for as long as this, or a copy of its descriptors in any process, is there.
 #[derive(Debug)]
@@ -35,7 +40,7 @@ impl Claim {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
         let lock = open_lock(&root)?;
-        rustix::fs::flock(&lock, operation)?;
+        lock_soon(&lock, operation)?;
         Ok(Claim { root, lock })
     }
 
@@ -50,6 +55,18 @@ impl Claim {
     pub fn from_descriptors(root: OwnedFd, lock: OwnedFd) -> Self {
         Claim { root, lock }
     }
+}
+
+/// Takes a lock (flock(2)), and has some patience: a process that this one, or another, is just starting has a copy of
+/// every descriptor until its program is loaded, and with it of a lock that was given up already.
+pub(super) fn lock_soon(file: &OwnedFd, operation: FlockOperation) -> io::Result<()> {
+    for _ in 1..ATTEMPTS {
+        match rustix::fs::flock(file, operation) {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(PAUSE),
+            other => return Ok(other?),
+        }
+    }
+    Ok(rustix::fs::flock(file, operation)?)
 }
 
 fn open_lock(root: &OwnedFd) -> io::Result<OwnedFd> {

@@ -268,16 +268,20 @@ impl Store for Directory {
         Ok(skew)
     }
 
-    fn delete(&self, name: SegmentName) -> io::Result<()> {
+    fn delete(&self, name: SegmentName, spares: usize) -> io::Result<()> {
         self.handles.forget(name);
         let file_name = name.to_string();
-        if self.spares.keep(&self.segments, &file_name) {
+        if self.spares.keep(&self.segments, &file_name, spares) {
             return Ok(());
         }
         match rustix::fs::unlinkat(&self.segments, file_name, AtFlags::empty()) {
             Err(rustix::io::Errno::NOENT) | Ok(()) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn shrink(&self, spares: usize) {
+        self.spares.shrink(spares);
     }
 
     fn list(&self) -> io::Result<Vec<SegmentName>> {

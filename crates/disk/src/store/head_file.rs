@@ -1,6 +1,6 @@
 //! The head's file: read, replaced whole, and recognised again.
 
-use super::handles::Handles;
+use super::{claim::lock_soon, handles::Handles};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use std::{
     fs::File,
@@ -39,12 +39,12 @@ pub(super) fn look(root: &OwnedFd) -> io::Result<Option<Seen>> {
 }
 
 /// The right to compare the head and replace it, for as long as this is open. Two processes may hold one claim to the
-/// store, a server and its successor; of these, one at a time. Nobody waits: who finds it taken has been fenced, or will
-/// fence whoever has it.
+/// store, a server and its successor; of these, one at a time. Nobody waits for long: who finds it taken has been fenced,
+/// or will fence whoever has it.
 pub(super) fn turn(root: &OwnedFd) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let turn = rustix::fs::openat(root, ".", flags, Mode::empty())?;
-    rustix::fs::flock(&turn, FlockOperation::NonBlockingLockExclusive)?;
+    lock_soon(&turn, FlockOperation::NonBlockingLockExclusive)?;
     Ok(turn)
 }
 

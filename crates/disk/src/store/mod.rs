@@ -42,11 +42,17 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// `NotFound` where there is no such segment, `UnexpectedEof` where it is too short; others as the store has them.
     fn read(&self, name: SegmentName, offset: u32, length: usize, memory: &mut [u8]) -> io::Result<usize>;
 
-    /// Deletes a segment; one that is not there is no error.
+    /// Deletes a segment; one that is not there is no error. Where fewer than `spares` files wait to be used again, its
+    /// file may be one of them.
     ///
     /// # Errors
     /// As the store has them.
-    fn delete(&self, name: SegmentName) -> io::Result<()>;
+    fn delete(&self, name: SegmentName, spares: usize) -> io::Result<()>;
+
+    /// Gives back what is kept for speed alone, but for so many spare files: nothing has happened for a while.
+    fn shrink(&self, spares: usize) {
+        let _ = spares;
+    }
 
     /// All segments.
     ///

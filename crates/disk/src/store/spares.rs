@@ -8,9 +8,6 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// The most files that wait to be used again.
-const MOST: usize = 4;
-
 /// The directory `spare` and what is in it.
 #[derive(Debug)]
 pub(super) struct Spares {
@@ -41,10 +38,10 @@ impl Spares {
         waiting.names.pop()
     }
 
-    /// Takes in a file out of `from`; answers whether it did.
-    pub(super) fn keep(&self, from: &OwnedFd, name: &str) -> bool {
+    /// Takes in a file out of `from`, where fewer than `most` wait; answers whether it did.
+    pub(super) fn keep(&self, from: &OwnedFd, name: &str, most: usize) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.names.len() >= MOST {
+        if waiting.names.len() >= most {
             return false;
         }
         let spare = waiting.next.to_string();
@@ -54,6 +51,15 @@ impl Spares {
             waiting.names.push(spare);
         }
         kept
+    }
+
+    /// Deletes all but `most` of them.
+    pub(super) fn shrink(&self, most: usize) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let least = most.min(waiting.names.len());
+        for name in waiting.names.split_off(least) {
+            self.throw_away(&name);
+        }
     }
 
     /// Deletes what cannot be used; what cannot be deleted either stays, and is of no use to anybody.

@@ -4,6 +4,7 @@ use super::Volume;
 use crate::{
     fault::{Fault, Outcome},
     format::Witness,
+    log::FEW_SPARES,
     store::Store,
 };
 use std::{
@@ -115,6 +116,9 @@ fn rest<S: Store>(volume: &Volume<S>, told: Witness, due: Instant) -> bool {
         log.is_quiet() && log.witness() == told
     };
     volume.work.dozes.fetch_and(still, Ordering::SeqCst);
+    if still {
+        volume.store.shrink(FEW_SPARES);
+    }
     let mut wanted = volume.work.wanted.lock().unwrap_or_else(PoisonError::into_inner);
     if !*wanted && still {
         let woken = volume.work.sign.wait(wanted);

@@ -14,7 +14,7 @@ use crate::{
     },
     geometry::{Geometry, Lsn, SegmentName, TAG},
     log::{
-        Found, Log,
+        FEW_SPARES, Found, Log,
         buffer::{Arena, Rescue},
         map::Map,
         segments::Segments,
@@ -316,7 +316,9 @@ pub(super) fn check_epochs(store: &impl Store, key: &VolumeKey, head: &Head) -> 
 fn discard_leftovers(store: &impl Store, found: &Found) -> Outcome {
     for name in store.list().map_err(Fault::store("list the segments"))? {
         if !found.segments.iter().any(|(_, segment)| segment.name == name) {
-            store.delete(name).map_err(Fault::store("delete a segment"))?;
+            store
+                .delete(name, FEW_SPARES)
+                .map_err(Fault::store("delete a segment"))?;
         }
     }
     Ok(())

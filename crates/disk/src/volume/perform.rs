@@ -56,7 +56,7 @@ impl<S: Store> Volume<S> {
                     self.note_full(error);
                     // What may be left of it must not pass for a segment that was damaged later: see recovery.
                     self.store
-                        .delete(name)
+                        .delete(name, 0)
                         .map_err(Fault::store("delete a segment that could not be made"))?;
                 }
                 self.lock().made(slot, made.is_ok());
@@ -91,9 +91,9 @@ impl<S: Store> Volume<S> {
                 }
                 self.lock().head_replaced()?;
             }
-            Action::Delete { slot, name } => {
+            Action::Delete { slot, name, spares } => {
                 self.store
-                    .delete(name)
+                    .delete(name, spares)
                     .map_err(Fault::store("delete a segment"))?;
                 self.lock().deleted(slot);
             }

@@ -144,9 +144,9 @@ impl<S: Store> Store for Failing<S> {
         self.below.read(name, offset, length, memory)
     }
 
-    fn delete(&self, name: SegmentName) -> io::Result<()> {
+    fn delete(&self, name: SegmentName, spares: usize) -> io::Result<()> {
         self.weather.ask(Request::Delete)?;
-        self.below.delete(name)
+        self.below.delete(name, spares)
     }
 
     fn list(&self) -> io::Result<Vec<SegmentName>> {

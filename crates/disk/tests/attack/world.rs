@@ -286,7 +286,7 @@ impl Store for InMemory {
         })
     }
 
-    fn delete(&self, name: SegmentName) -> io::Result<()> {
+    fn delete(&self, name: SegmentName, _spares: usize) -> io::Result<()> {
         self.with(|image| {
             image.segments.remove(&name);
             Ok(())

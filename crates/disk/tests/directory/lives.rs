@@ -237,8 +237,8 @@ impl Store for Noting {
     fn read(&self, name: SegmentName, offset: u32, length: usize, memory: &mut [u8]) -> io::Result<usize> {
         self.directory.read(name, offset, length, memory)
     }
-    fn delete(&self, name: SegmentName) -> io::Result<()> {
-        self.directory.delete(name)
+    fn delete(&self, name: SegmentName, spares: usize) -> io::Result<()> {
+        self.directory.delete(name, spares)
     }
     fn list(&self) -> io::Result<Vec<SegmentName>> {
         self.directory.list()
@@ -305,6 +305,33 @@ fn files_that_are_used_again_are_read_as_they_are_now() {
             assert_eq!(memory[start..start + unit as usize], *piece, "{now} at {offset}");
         }
         store.sync(now).unwrap();
-        store.delete(now).unwrap();
+        store.delete(now, 4).unwrap();
     }
+}
+
+#[test]
+fn as_many_spare_files_wait_as_are_asked_for() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Directory::create(&place.path().join("store"), Access::Buffered).unwrap();
+    let waiting = || {
+        std::fs::read_dir(place.path().join("store/spare"))
+            .unwrap()
+            .count()
+    };
+    let bytes = 64 << 10;
+    let name = |sequence| SegmentName { epoch: 1, sequence };
+    for sequence in 1..8 {
+        store.make(name(sequence), bytes, &[0; 512]).unwrap();
+    }
+    for (sequence, spares, left) in [(1, 3, 1), (2, 3, 2), (3, 3, 3), (4, 3, 3), (5, 0, 3), (6, 4, 4)] {
+        store.delete(name(sequence), spares).unwrap();
+        assert_eq!(waiting(), left, "segment {sequence}");
+    }
+    store.shrink(9);
+    assert_eq!(waiting(), 4);
+    store.shrink(2);
+    assert_eq!(waiting(), 2);
+    store.make(name(9), bytes, &[0; 512]).unwrap();
+    assert_eq!(waiting(), 1, "a new segment takes one");
+    assert_eq!(store.list().unwrap().len(), 2);
 }
