@@ -26,6 +26,10 @@ pub(crate) fn bench(which: &bench::Bench) -> Outcome<u8> {
     if which.needs_decide() {
         build::decide_example()?;
     }
+    if which.needs_database() {
+        ground::prepare_disk_bench()?;
+        postgres_image::prepare(&build::images()?)?;
+    }
     inside(binaries, as_typed())
 }
 

@@ -6,7 +6,7 @@
 use crate::{
     client::DEFAULT_SOCKET,
     duration::Length,
-    verb::{app, attachments, completions, grant, ledger, man, status, tenant, volume, why},
+    verb::{app, attachments, completions, grant, ledger, man, status, tenant, ticket, volume, why},
 };
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
@@ -71,6 +71,8 @@ pub(crate) enum Verb {
     Volume(volume::Volume),
     Grant(grant::Give),
     Revoke(grant::Take),
+    #[command(subcommand)]
+    Ticket(ticket::Ticket),
     Attachments(attachments::Attachments),
     Why(why::Why),
     #[command(subcommand)]

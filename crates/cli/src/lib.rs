@@ -6,7 +6,7 @@
 //! stderr and an exit code.
 //!
 //! What this crate does not do: decide, measure, open the registry, or talk to an engine. It knows
-//! nothing that `cofferdam_model::api` does not say.
+//! nothing that `cofferdam_model::api` does not say, but how a tenant that keeps its own key signs (`signing`).
 
 mod age;
 mod arguments;
@@ -19,6 +19,7 @@ mod generated;
 mod layout;
 mod remedy;
 mod report;
+mod signing;
 mod usage;
 mod verb;
 mod visible;

@@ -1,19 +1,21 @@
 //! The parts that every room of the daemon works with.
 
 use crate::ledger::KeptLedger;
+use crate::operations::Unsigned;
 use crate::road::FirstContents;
 use crate::sealed::{HostKeys, OpenVolumes};
 use crate::state::State;
 use cofferdam_ledger::Event;
 use cofferdam_measure::{Docker, Engine};
-use cofferdam_model::{Problem, Result, Settings};
+use cofferdam_model::{Problem, Result, Settings, VolumeName};
 use cofferdam_policy::Judge;
 use cofferdam_registry::Embedded;
 use cofferdam_volume::{Opener, Placeholders, PlainStore, SealedStore};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tracing::warn;
 
 /// The daemon's parts. All of them may be used from any thread.
@@ -39,6 +41,8 @@ pub(crate) struct Daemon {
     pub(crate) tenant_keys: Mutex<()>,
     /// Held while a sealed volume is made: one at a time.
     pub(crate) making: Mutex<()>,
+    /// New volumes whose first deeds wait to be signed elsewhere.
+    unsigned: Mutex<BTreeMap<VolumeName, Unsigned>>,
     /// New volumes that are being given their first content.
     pub(crate) first_contents: FirstContents,
     /// Where tasks that outlive a request run.
@@ -56,7 +60,7 @@ impl Daemon {
     pub(crate) fn open(settings: Settings, held: OwnedFd, warnings: Vec<String>) -> Result<Self> {
         let registry = Embedded::open(&settings.registry())?;
         let state = State::load(Box::new(registry))?;
-        let keys = HostKeys::open(&settings.keys())?;
+        let keys = HostKeys::open(&settings.keys(), &settings.keys)?;
         let ledger = KeptLedger::open(&settings.ledger(), &keys)?;
         let mut placeholders = Placeholders::open(&settings.placeholders())?;
         placeholders.add_all(state.now().volumes().map(|volume| &volume.name))?;
@@ -76,6 +80,7 @@ impl Daemon {
             marks: Mutex::new(()),
             tenant_keys: Mutex::new(()),
             making: Mutex::new(()),
+            unsigned: Mutex::default(),
             first_contents: FirstContents::default(),
             tasks: tokio::runtime::Handle::current(),
             boot,
@@ -104,6 +109,11 @@ impl Daemon {
     /// The ledger, to look at.
     pub(crate) fn ledger(&self) -> &KeptLedger {
         &self.ledger
+    }
+
+    /// New volumes whose first deeds wait to be signed elsewhere. Not to be held while anything is waited for.
+    pub(crate) fn unsigned(&self) -> MutexGuard<'_, BTreeMap<VolumeName, Unsigned>> {
+        self.unsigned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The placeholders, to look at.

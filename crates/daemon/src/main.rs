@@ -31,16 +31,27 @@ use std::process::ExitCode;
 #[command(
     name = "cofferdamd",
     version,
-    after_help = "Example:\n  cofferdamd --config /etc/cofferdam/config.toml"
+    after_help = "Examples:\n  cofferdamd --config /etc/cofferdam/config.toml\n  \
+        cofferdamd --make-token-key 'pkcs11:token=Volumes;object=host1'"
 )]
 struct Arguments {
     /// The settings file [default: /etc/cofferdam/config.toml, which need not exist]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// Make an AES-256 key in the PKCS#11 token of the settings, and end; the recipient names it: pkcs11:token=LABEL;object=KEY
+    #[arg(long, value_name = "RECIPIENT")]
+    make_token_key: Option<String>,
 }
 
 fn main() -> ExitCode {
-    match start::run(Arguments::parse().config.as_deref()) {
+    let arguments = Arguments::parse();
+    let config = arguments.config.as_deref();
+    let ended = match &arguments.make_token_key {
+        Some(recipient) => start::make_token_key(config, recipient),
+        None => start::run(config),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("cofferdamd: {problem}");

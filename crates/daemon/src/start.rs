@@ -46,6 +46,17 @@ pub(crate) fn run(config: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
+/// Makes a key in the token of the settings. The daemon need not run.
+///
+/// # Errors
+/// As [`crate::sealed::make_token_key`].
+pub(crate) fn make_token_key(config: Option<&Path>, recipient: &str) -> Result<()> {
+    let settings = cofferdam_settings::load(config)?;
+    crate::sealed::make_token_key(&settings.keys, &recipient.parse()?)?;
+    println!("made; share a volume with it: cofferdam volume share VOLUME --recipient '{recipient}'");
+    Ok(())
+}
+
 async fn serve(settings: Settings) -> Result<()> {
     let held = make_directories(&settings)?;
     let warnings = look_around(&settings);

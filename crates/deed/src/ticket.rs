@@ -72,6 +72,8 @@ pub struct NewTicket {
 pub struct TicketClaims {
     /// The tenant whose key it claims to be signed by.
     pub tenant: TenantName,
+    /// The app that it claims to be of.
+    pub app: AppName,
 }
 
 /// A ticket's id: 128 random bits, 32 hexadecimal digits.
@@ -179,6 +181,7 @@ impl Document for Ticket {
     fn claims(record: Record) -> TicketClaims {
         TicketClaims {
             tenant: record.app.tenant().clone(),
+            app: record.app,
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod nowhere;
 pub mod packet;
 pub mod peer;
 pub mod process;
+pub mod random;
 #[cfg(feature = "tokio")]
 pub mod readiness;
 pub mod sandbox;

@@ -10,6 +10,7 @@
 //! | `config` | the bundle's config.json, as far as it matters |
 //! | `strict_json` | documents that two readers could read differently are refused |
 //! | `mounts`, `namespaces`, `privileges` | what config.json asks for, judged against an engine's ordinary container |
+//! | `ticket` | the ticket that a launch brings |
 //!
 //! What this crate does not do: ask an engine's API (it holds the container's lock while it starts it), decide, write.
 
@@ -20,6 +21,7 @@ mod namespaces;
 mod privileges;
 mod state_tree;
 mod strict_json;
+mod ticket;
 
 pub use docker::Docker;
 
@@ -49,6 +51,8 @@ pub struct Evidence {
     pub measurement: Measurement,
     /// The image's layers, uppermost first (`O_PATH`).
     pub layers: Vec<OwnedFd>,
+    /// The text of the ticket that the launch brings, which nobody has checked.
+    pub ticket: Option<String>,
 }
 
 /// One engine: how its containers are measured.

@@ -6,12 +6,15 @@
 //! | `GET /v1/tenants` | – | list of [`Tenant`] |
 //! | `POST /v1/tenants` | [`NewTenant`] | [`Tenant`] |
 //! | `GET`, `DELETE /v1/tenants/{tenant}` | – | [`Tenant`] |
+//! | `PUT`, `DELETE /v1/tenants/{tenant}/members/{user}`, a name of this host's or a number | – | [`Tenant`] |
 //! | `GET /v1/apps` | – | list of [`App`](crate::App) |
 //! | `POST /v1/apps` | [`NewApp`] | [`App`](crate::App) |
 //! | `GET`, `DELETE /v1/apps/{app}` | – | [`App`](crate::App) |
+//! | `POST /v1/tickets` | [`NewTicket`] | [`IssuedTicket`] |
 //! | `GET /v1/volumes` | – | list of [`VolumeDetail`] |
 //! | `POST /v1/volumes` | [`NewVolume`] | [`VolumeDetail`] |
 //! | `GET`, `DELETE /v1/volumes/{volume}` | – | [`VolumeDetail`] |
+//! | `POST /v1/deeds`, what a tenant signs elsewhere | [`NewDeed`] | [`DeedAnswer`] |
 //! | `POST /v1/adoptions` | [`Adopt`] | [`VolumeDetail`] |
 //! | `PUT`, `DELETE /v1/volumes/{volume}/recipients/{recipient}` | – | [`VolumeDetail`] |
 //! | `POST /v1/volumes/{volume}/seal`, with `?now=true` whoever holds it | – | [`VolumeDetail`] |
@@ -26,6 +29,9 @@
 //! | `GET /v1/ledger/export` | – | the ledger's file, byte for byte |
 //! | `GET /v1/ledger/proofs/{record}` | – | the proof that a record is in the ledger |
 //!
+//! Root is the operator and may ask for everything. Anybody else may act for the tenants whose member he is (by the kernel's word
+//! on who is connected), and sees what is theirs alone; tenants, adoption and the ledger are the operator's.
+//!
 //! Creating what exists already with the same properties succeeds and answers with what exists; with
 //! other properties it is a conflict. `DELETE` answers with what was deleted. An error is a [`Problem`]
 //! with the HTTP status of its kind ([`http_status`]).
@@ -34,7 +40,7 @@ use crate::{
     Access, AppName, Attachment, ByteSize, Command, ContainerId, DecisionId, ErrorKind, Grant, Kind,
     Measurement, NetworkRule, Privilege, Problem, TenantName, UserRule, Volume, VolumeName,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -92,6 +98,20 @@ pub struct LedgerKey {
 pub struct NewTenant {
     /// Its name.
     pub name: TenantName,
+    /// The key that verifies what it signs, where it keeps its own: 32 bytes of Ed25519 in base64. Else the host makes one
+    /// and keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// Somebody who may act for a tenant on this host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// The user's number, by which he is known.
+    pub uid: u32,
+    /// What he was called when he became a member; his number where he was given by that. Shown, never decided on.
+    pub user: String,
 }
 
 /// A tenant, with how much it owns.
@@ -108,6 +128,64 @@ pub struct Tenant {
     /// How many volumes it owns.
     #[serde(default)]
     pub volumes: usize,
+    /// Who may act for it, besides the operator.
+    #[serde(default)]
+    pub members: Vec<Member>,
+    /// The key that verifies what it signs, in base64; none until it signs anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Whether this host keeps the key that signs.
+    #[serde(default)]
+    pub key_kept: bool,
+}
+
+/// What a tenant signs where its key is, and not on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeedAct {
+    /// The first deed of a new volume.
+    Create(NewVolume),
+    /// A deed with this grant.
+    Grant(Grant),
+    /// A deed without what an app was granted.
+    Revoke {
+        /// The volume.
+        volume: VolumeName,
+        /// The app.
+        app: AppName,
+    },
+}
+
+impl DeedAct {
+    /// The volume whose deed it changes.
+    pub fn volume(&self) -> &VolumeName {
+        match self {
+            DeedAct::Create(new) => &new.name,
+            DeedAct::Grant(grant) => &grant.volume,
+            DeedAct::Revoke { volume, .. } => volume,
+        }
+    }
+}
+
+/// A change of a deed that is signed elsewhere: first without the deed, to be told what to sign; then with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewDeed {
+    /// What is to be done.
+    pub act: DeedAct,
+    /// The signed deed: its envelope, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deed: Option<String>,
+}
+
+/// What comes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeedAnswer {
+    /// To be signed: the deed's bytes, in base64. Nothing has changed yet.
+    Sign(String),
+    /// It is done.
+    Done,
 }
 
 /// An app to be made. The daemon asks the engine once for the image's digest and pins it.
@@ -136,6 +214,41 @@ pub struct NewApp {
     /// Privileges beyond the engine's default set that are allowed. Those that reach out are refused here.
     #[serde(default)]
     pub allow: BTreeSet<Privilege>,
+    /// Whether a launch must bring a ticket that the app's tenant has signed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ticket: bool,
+}
+
+/// How long a ticket holds where nothing else is asked for.
+pub const TICKET_LIFE: SignedDuration = SignedDuration::from_hours(24);
+
+/// A ticket to be issued, with the tenant's key that the host keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewTicket {
+    /// The app that the launch shall be. Its image, as its rule has it now, is the launch's.
+    pub app: AppName,
+    /// Not from this instant on; after [`TICKET_LIFE`] where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The one host for which it holds: its name or its age recipient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Good for one launch.
+    #[serde(default)]
+    pub once: bool,
+}
+
+/// A ticket that was issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuedTicket {
+    /// Its text, to be handed over in [`TICKET_VARIABLE`](crate::TICKET_VARIABLE).
+    pub ticket: String,
+    /// The app that the launch shall be.
+    pub app: AppName,
+    /// Not from this instant on.
+    pub until: Timestamp,
 }
 
 /// The size of a sealed volume that was made without one: 10 GiB. It takes up what is in it.

@@ -44,6 +44,9 @@ pub struct LaunchRule {
     /// Privileges beyond the engine's default set that are allowed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub allow: BTreeSet<Privilege>,
+    /// Whether a launch must bring a ticket that the app's tenant has signed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ticket: bool,
 }
 
 /// Which argv is the app's.

@@ -16,8 +16,9 @@ mod ids;
 mod measurement;
 mod name;
 pub mod place;
-mod settings;
+pub mod settings;
 mod size;
+mod ticket;
 mod volume;
 pub mod wire;
 
@@ -36,4 +37,5 @@ pub use settings::{
     RuntimeSettings, Settings,
 };
 pub use size::ByteSize;
+pub use ticket::{TICKET_ANNOTATION, TICKET_VARIABLE, TicketFound};
 pub use volume::{Access, Attachment, Kind, Maker, Process, Sealed, Volume, VolumeId};

@@ -1,6 +1,6 @@
 //! What one container instance is about to run, as found, not as claimed.
 
-use crate::{ContainerId, Owner, Problem, Result, Sha256, VolumeName};
+use crate::{ContainerId, Owner, Problem, Result, Sha256, TicketFound, VolumeName};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -41,6 +41,9 @@ pub struct Measurement {
     /// The user namespace's map, where the container has one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_map: Option<IdMap>,
+    /// The ticket that it brought; none where it brought none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<TicketFound>,
 }
 
 /// The working directory of an image that names none.

@@ -23,6 +23,8 @@ pub struct Settings {
     pub docker: DockerSettings,
     /// The disk servers of sealed volumes.
     pub disk: DiskSettings,
+    /// What unwraps volume keys, besides the host's own identity.
+    pub keys: KeySettings,
     /// The policy.
     pub policy: PolicySettings,
     /// The daemon's log.
@@ -52,7 +54,7 @@ impl Default for PathSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminSettings {
-    /// Members of this group may use the admin API, beside root.
+    /// Members of this group may connect to the admin API, beside root.
     pub group: String,
 }
 
@@ -119,6 +121,29 @@ impl Default for DiskSettings {
             program: "/usr/local/sbin/cofferdam-disk".into(),
         }
     }
+}
+
+/// What unwraps volume keys, besides the host's own identity.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeySettings {
+    /// Files of further age identities, tried in this order: of recovery keys, and of plugins.
+    pub identities: Vec<PathBuf>,
+    /// A PKCS#11 token, for the keys in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pkcs11: Option<TokenSettings>,
+}
+
+/// A PKCS#11 token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSettings {
+    /// The token's library, as an absolute path; it must be root's own.
+    pub module: PathBuf,
+    /// The token's label.
+    pub token: String,
+    /// A file with the token's user PIN, in one line, that nobody but root may touch.
+    pub pin_file: PathBuf,
 }
 
 /// The policy.

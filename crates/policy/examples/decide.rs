@@ -70,6 +70,7 @@ fn app(n: usize, now: Timestamp) -> App {
             network: Default::default(),
             mounts: BTreeSet::new(),
             allow: BTreeSet::new(),
+            ticket: false,
         },
         created: now,
     }
@@ -165,6 +166,7 @@ fn measurement(n: usize, round: usize, mount: &MeasuredMount) -> Measurement {
         privileges: BTreeSet::new(),
         capabilities: BTreeSet::new(),
         id_map: None,
+        ticket: None,
     }
 }
 

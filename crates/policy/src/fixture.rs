@@ -28,6 +28,7 @@ pub(crate) fn app(name: &str, image: u8) -> App {
             network: Default::default(),
             mounts: BTreeSet::new(),
             allow: BTreeSet::new(),
+            ticket: false,
         },
         created: now(),
     }
@@ -106,6 +107,7 @@ pub(crate) fn measurement() -> Measurement {
         privileges: BTreeSet::new(),
         capabilities: ["CHOWN", "SETUID", "KILL"].map(str::to_owned).into(),
         id_map: None::<IdMap>,
+        ticket: None,
     }
 }
 

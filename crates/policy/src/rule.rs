@@ -11,7 +11,7 @@
 use crate::shown;
 use cofferdam_model::{
     AppName, Command, LaunchRule, MeasuredMount, Measurement, MountKind, Namespace, NetworkRule, Owner,
-    Privilege, Sha256, UserRule, place,
+    Privilege, Sha256, TicketFound, UserRule, place,
 };
 use std::fmt;
 
@@ -85,6 +85,8 @@ pub enum Difference {
     Privilege(Privilege),
     /// A privilege that no rule can allow.
     WayOut(Privilege),
+    /// No ticket of the app's tenant; what was found instead, where there was one.
+    Ticket(Option<TicketFound>),
     /// A namespace that is not the container's own.
     Namespace {
         /// Which kind: `network`, `pid`, `mount`, `user`.
@@ -112,7 +114,8 @@ pub fn mismatches(rule: &LaunchRule, app: &AppName, measurement: &Measurement) -
         .chain(directory(rule, measurement))
         .chain(mounts(rule, measurement))
         .chain(privileges(rule, measurement))
-        .chain(namespaces(rule, measurement));
+        .chain(namespaces(rule, measurement))
+        .chain(ticket(rule, app, measurement));
     differences
         .map(|difference| Mismatch {
             app: app.clone(),
@@ -220,6 +223,15 @@ fn namespaces(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Ite
     .map(|(kind, found, _)| Difference::Namespace { kind, found })
 }
 
+/// A ticket tells apart those who launch the same image in the same way.
+fn ticket(rule: &LaunchRule, app: &AppName, measurement: &Measurement) -> Option<Difference> {
+    match &measurement.ticket {
+        _ if !rule.ticket => None,
+        Some(TicketFound::Holds(named)) if named == app => None,
+        found => Some(Difference::Ticket(found.clone())),
+    }
+}
+
 impl fmt::Display for Laid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -283,6 +295,14 @@ impl fmt::Display for Mismatch {
                 "privilege {} reaches out of the container, which no rule can allow",
                 shown::text(&privilege.to_string())
             ),
+            Difference::Ticket(None) => write!(f, "it brings no ticket, which app {app} requires"),
+            // What another tenant signed is not this one's to know.
+            Difference::Ticket(Some(TicketFound::Holds(_))) => {
+                write!(f, "its ticket is for another app than {app}")
+            }
+            Difference::Ticket(Some(TicketFound::Fails(why))) => {
+                write!(f, "its ticket proves nothing for app {app}: {}", shown::text(why))
+            }
             Difference::Namespace { kind, found } => {
                 let whose = match found {
                     Namespace::Own => "has its own",

@@ -9,7 +9,7 @@ use crate::ask::Opened;
 use crate::bundle::Bundle;
 use cofferdam_linux::mount::{self, DetachedMount};
 use cofferdam_model::wire::OpenedMount;
-use cofferdam_model::{Problem, Result, Settings};
+use cofferdam_model::{Problem, Result, Settings, TICKET_ANNOTATION, TICKET_VARIABLE};
 use rustix::fs::{CWD, Mode, OFlags};
 use serde_json::Value;
 use std::fs::File;
@@ -31,6 +31,7 @@ pub(crate) fn attach(settings: &Settings, bundle: &Bundle, mounts: Opened) -> Re
     for (opened, _) in &mounts {
         redirect(&mut config, opened, &place)?;
     }
+    take_ticket(&mut config);
     place_all(&place, &bundle.path, &config, mounts).map_err(|error| {
         Problem::internal(format!(
             "cannot place the opened volumes for the container: {error}"
@@ -83,6 +84,23 @@ fn redirect(config: &mut Value, opened: &OpenedMount, place: &Path) -> Result<()
         .unwrap_or_default();
     mount.insert("options".to_owned(), restricted(asked, opened.read_only));
     Ok(())
+}
+
+/// A ticket is for the daemon, not for what runs in the container.
+fn take_ticket(config: &mut Value) {
+    let is_ticket = |entry: &Value| {
+        let name = entry
+            .as_str()
+            .and_then(|entry| entry.split_once('='))
+            .map(|(name, _)| name);
+        name == Some(TICKET_VARIABLE)
+    };
+    if let Some(env) = config.pointer_mut("/process/env").and_then(Value::as_array_mut) {
+        env.retain(|entry| !is_ticket(entry));
+    }
+    if let Some(annotations) = config.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.remove(TICKET_ANNOTATION);
+    }
 }
 
 /// The options with what the opened mount is restricted to. A runtime that remounts with other options would
@@ -139,6 +157,18 @@ mod tests {
             )
             .is_err()
         );
+    }
+
+    #[test]
+    fn a_ticket_is_taken_away_and_nothing_else() {
+        let mut config = json!({"process": {"args": ["a"], "env": ["A=b", "COFFERDAM_TICKET=x=y", "COFFERDAM_TICKETS=z", 7]},
+            "annotations": {"a": "b", "dev.cofferdam.ticket": "x"}});
+        take_ticket(&mut config);
+        let expected = json!({"process": {"args": ["a"], "env": ["A=b", "COFFERDAM_TICKETS=z", 7]}, "annotations": {"a": "b"}});
+        assert_eq!(config, expected);
+        let mut odd = json!({"process": 7, "annotations": [1]});
+        take_ticket(&mut odd);
+        assert_eq!(odd, json!({"process": 7, "annotations": [1]}));
     }
 
     #[test]

@@ -2,19 +2,29 @@
 //!
 //! ```text
 //! ├── data/        what a container sees; its owner and mode are the volume's
+//! ├── owner        in a sealed one: the volume's owner, written once data/ is whole
 //! └── data.new/    a first content that was not finished; wiped and made again
 //! ```
 
 use crate::copy_up::{self, Progress, Translate};
 use crate::problem;
 use crate::trash::Trash;
-use cofferdam_model::{Owner, Result};
+use cofferdam_linux::file::{read_limited, write_whole};
+use cofferdam_model::{Owner, Problem, Result};
 use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 pub(crate) const DATA: &str = cofferdam_model::disk::DATA;
 pub(crate) const DRAFT: &str = "data.new";
+
+/// Whose the content is, as JSON.
+const OWNER: &str = "owner";
+
+/// The longest note of it, in bytes.
+const OWNER_MAX: usize = 256;
 
 /// Where a new volume's content and ownership come from.
 pub struct FirstContent<'a> {
@@ -42,8 +52,29 @@ impl FirstContent<'_> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(root, c".", flags, Mode::empty())?;
         let trash = Trash::open(root.as_fd())?;
-        lay(root.as_fd(), &trash, self, progress)
+        let owner = lay(root.as_fd(), &trash, self, progress)?;
+        write_whole(root.as_fd(), OWNER, &serde_json::to_vec(&owner)?, 0o600)?;
+        Ok(owner)
     }
+}
+
+/// Whose the content of a volume's own filesystem is; none where it has not been given any, or not wholly.
+///
+/// # Errors
+/// `corrupt` where the note of it cannot be read.
+pub fn owner_within(root: BorrowedFd<'_>) -> Result<Option<Owner>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let note = match rustix::fs::openat(root, OWNER, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        note => note.map_err(io::Error::from),
+    };
+    let bytes = note.and_then(|note| read_limited(File::from(note), OWNER_MAX));
+    let owner = bytes.and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
+    owner.map(Some).map_err(|error| {
+        Problem::corrupt(format!(
+            "the volume's own note of its owner cannot be read: {error}"
+        ))
+    })
 }
 
 pub(crate) fn lay(

@@ -25,7 +25,7 @@ mod sealed;
 mod trash;
 
 pub use copy_up::{IdKind, Progress, Translate};
-pub use first_content::FirstContent;
+pub use first_content::{FirstContent, owner_within};
 pub use opener::Opener;
 pub use placeholders::{Lookup, NOTICE, Placeholders};
 pub use plain::PlainStore;

@@ -15,7 +15,7 @@ cases!("api":
     unknown_paths_and_methods_are_refused,
     a_body_without_end_is_refused,
     strangers_are_refused,
-    members_of_the_group_are_served,
+    members_of_the_group_and_of_a_tenant_are_served,
     the_runtimes_socket_is_for_root_only,
 );
 
@@ -99,11 +99,23 @@ fn strangers_are_refused(scene: &mut Scene) -> Outcome {
     Ok(())
 }
 
-fn members_of_the_group_are_served(scene: &mut Scene) -> Outcome {
+fn members_of_the_group_and_of_a_tenant_are_served(scene: &mut Scene) -> Outcome {
     let entry = run("getent", &["group", "cofferdam"])?.ok()?.text();
     let gid = entry.split(':').nth(2).unwrap_or_default().to_owned();
-    status_as(scene, &["--reuid", "65534", "--regid", "65534", "--groups", &gid])?.ok()?;
-    status_as(scene, &["--reuid", "65534", "--regid", &gid, "--clear-groups"])?.ok()?;
+    let ways = [
+        ["--reuid", "65534", "--regid", "65534", "--groups", &gid].to_vec(),
+        ["--reuid", "65534", "--regid", &gid, "--clear-groups"].to_vec(),
+    ];
+    let tenant = scene.named("").trim_end_matches('.').to_owned();
+    for way in &ways {
+        status_as(scene, way)?.refused(&["member of no tenant"])?;
+    }
+    scene
+        .cofferdam(&["tenant", "member", "add", &tenant, "--user", "65534"])?
+        .ok()?;
+    for way in &ways {
+        status_as(scene, way)?.ok()?;
+    }
     Ok(())
 }
 

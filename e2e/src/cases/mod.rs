@@ -16,6 +16,8 @@ mod plugin;
 mod postgres;
 mod scene;
 mod sealed;
+mod tenants;
+mod tickets;
 mod walls;
 mod wrapper;
 
@@ -57,13 +59,17 @@ pub fn all() -> Vec<Case> {
         bad_bundle::CASES,
         bad_input::CASES,
         api::CASES,
+        tenants::CASES,
+        tickets::CASES,
         daemon_life::CASES,
         crash::CASES,
         sealed::life::CASES,
         sealed::deed::CASES,
+        sealed::elsewhere::CASES,
         sealed::store::CASES,
         sealed::moving::CASES,
         sealed::taking_back::CASES,
+        sealed::tokens::CASES,
         sealed::ledger::CASES,
         lost_ground::CASES,
         postgres::CASES,

@@ -4,6 +4,7 @@
 
 mod attach;
 mod bundle;
+mod database;
 mod decide;
 mod remap;
 mod sample;
@@ -27,7 +28,9 @@ pub(crate) enum Bench {
     Decide(Report),
     /// First openings of a sealed volume, and a thousand of them.
     Sealed(Report),
-    /// All of these four.
+    /// PostgreSQL in Docker, beside a volume of Docker's own and gocryptfs; takes ten minutes.
+    Database(Report),
+    /// Attach, remap, decide and sealed.
     All(Report),
     /// The sealed disk beside a plain directory, a loop device and gocryptfs; takes half an hour.
     SealedDisk(sealed_disk::Options),
@@ -50,6 +53,11 @@ impl Bench {
         matches!(self, Bench::Decide(_) | Bench::All(_))
     }
 
+    /// Whether PostgreSQL's image and the rivals of a sealed disk are needed.
+    pub(crate) fn needs_database(&self) -> bool {
+        matches!(self, Bench::Database(_))
+    }
+
     /// Runs it, inside the namespaces that the outer half has made.
     pub(crate) fn run(self, place: Place) -> Outcome {
         let all = matches!(self, Bench::All(_));
@@ -59,12 +67,14 @@ impl Bench {
             | Bench::Remap(ref report)
             | Bench::Decide(ref report)
             | Bench::Sealed(ref report)
+            | Bench::Database(ref report)
             | Bench::All(ref report) => {
                 let wanted = Wanted {
                     attach: all || matches!(self, Bench::Attach(_)),
                     remap: all || matches!(self, Bench::Remap(_)),
                     decide: all || matches!(self, Bench::Decide(_)),
                     sealed: all || matches!(self, Bench::Sealed(_)),
+                    database: matches!(self, Bench::Database(_)),
                 };
                 on_private_host(place, &wanted, report)
             }
@@ -78,6 +88,7 @@ struct Wanted {
     remap: bool,
     decide: bool,
     sealed: bool,
+    database: bool,
 }
 
 /// Runs one or all, prints the table and writes it as JSON where that is asked for.
@@ -101,6 +112,9 @@ fn on_private_host(place: Place, wanted: &Wanted, report: &Report) -> Outcome {
     }
     if wanted.sealed {
         step("sealed", || sealed::run(&mut host, &mut table, quick))?;
+    }
+    if wanted.database {
+        step("database", || database::measure_all(&mut host, &mut table, quick))?;
     }
     print!("{table}");
     if let Some(file) = &report.json {

@@ -49,6 +49,7 @@ pub(crate) enum App {
 #[command(after_help = "Examples:\n  \
     cofferdam app create payments.postgres --image postgres:16\n  \
     cofferdam app create payments.report --image debian:12 --user 1000:1000 -- /usr/bin/report --daily\n  \
+    cofferdam app create payments.api --image api:3 --require-ticket\n  \
     cofferdam app create web --image nginx:1.27 --allow-mount /etc/nginx/conf.d --allow cap:NET_ADMIN")]
 pub(crate) struct Create {
     /// The application, as tenant.name
@@ -72,6 +73,10 @@ pub(crate) struct Create {
     /// A privilege that is allowed, such as cap:NET_ADMIN, device:/dev/fuse or namespace:ipc; can be given again
     #[arg(long, value_name = "PRIVILEGE")]
     allow: Vec<Privilege>,
+    /// Its containers must bring a ticket that the tenant has signed (cofferdam ticket issue): for images that other
+    /// tenants of the host may run as well
+    #[arg(long)]
+    require_ticket: bool,
     /// The whole argv it must run with, the program first. The image's own where this is left out
     #[arg(last = true)]
     argv: Vec<String>,
@@ -154,6 +159,7 @@ impl Create {
             network: self.network,
             mounts: self.allow_mount.iter().cloned().collect(),
             allow: self.allow.iter().cloned().collect(),
+            ticket: self.require_ticket,
         }
     }
 }
@@ -206,6 +212,7 @@ fn show(name: &AppName, context: &Context) -> Result<Report> {
             ("network", network.to_owned()),
             ("allowed mounts", listed(rule.mounts.iter())),
             ("added privileges", listed(rule.allow.iter())),
+            ("ticket", ticket(rule).to_owned()),
             ("created", age::full(app.created, context.now)),
         ]))
     })
@@ -230,6 +237,10 @@ fn user(rule: &LaunchRule) -> String {
         UserRule::Any => "any".to_owned(),
         UserRule::Exactly(owner) => owner.to_string(),
     }
+}
+
+fn ticket(rule: &LaunchRule) -> &'static str {
+    if rule.ticket { "required" } else { "not required" }
 }
 
 fn directory(rule: &LaunchRule) -> String {

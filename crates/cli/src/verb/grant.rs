@@ -1,9 +1,13 @@
 //! `cofferdam grant` and `cofferdam revoke`: which app may open which volume, and how.
 
-use crate::{age, context::Context, duration::End, layout, report::Report, verb::volume};
+use crate::{age, context::Context, duration::End, layout, report::Report, signing, verb::volume};
 use clap::Args;
-use cofferdam_model::{AppName, Grant, Result, VolumeName, api::VolumeDetail};
+use cofferdam_model::{
+    AppName, Grant, Result, VolumeName,
+    api::{DeedAct, DeedAnswer, VolumeDetail},
+};
 use jiff::Timestamp;
+use std::path::{Path, PathBuf};
 
 /// Let an application open a volume
 ///
@@ -12,7 +16,8 @@ use jiff::Timestamp;
 #[command(after_help = "Examples:\n  \
     cofferdam grant payments.pgdata payments.postgres\n  \
     cofferdam grant payments.pgdata reports.nightly --read-only --until 7d\n  \
-    cofferdam grant payments.pgdata payments.postgres --exec --until 2027-01-31T18:00:00Z")]
+    cofferdam grant payments.pgdata payments.postgres --exec --until 2027-01-31T18:00:00Z\n  \
+    cofferdam grant payments.pgdata payments.postgres --sign-with payments.key")]
 pub(crate) struct Give {
     /// The volume, as tenant.name
     volume: VolumeName,
@@ -27,6 +32,9 @@ pub(crate) struct Give {
     /// Not from this instant on: 2027-01-31T18:00:00Z, or a time from now such as 2h or 7d
     #[arg(long, value_name = "TIME")]
     until: Option<End>,
+    /// The tenant's private key (PEM), where the tenant keeps its own
+    #[arg(long, value_name = "FILE")]
+    sign_with: Option<PathBuf>,
 }
 
 /// Take back what a grant gave
@@ -35,7 +43,8 @@ pub(crate) struct Give {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cofferdam revoke payments.pgdata payments.postgres\n  \
-    cofferdam revoke payments.pgdata payments.postgres --now")]
+    cofferdam revoke payments.pgdata payments.postgres --now\n  \
+    cofferdam revoke payments.pgdata payments.postgres --sign-with payments.key")]
 pub(crate) struct Take {
     /// The volume, as tenant.name
     volume: VolumeName,
@@ -43,8 +52,11 @@ pub(crate) struct Take {
     app: AppName,
     /// Also take back what is open: where a container of the application holds the volume, every container that does is killed,
     /// and nothing of the volume can be read any more until it is opened anew
-    #[arg(long)]
+    #[arg(long, conflicts_with = "sign_with")]
     now: bool,
+    /// The tenant's private key (PEM), where the tenant keeps its own
+    #[arg(long, value_name = "FILE")]
+    sign_with: Option<PathBuf>,
 }
 
 impl Give {
@@ -57,9 +69,19 @@ impl Give {
             until: self.until.map(|end| end.from(context.now)).transpose()?,
         };
         let before = self.before(context)?;
-        let given: Grant = context.daemon.put("/v1/grants", &wanted)?;
+        let (given, signed) = match &self.sign_with {
+            Some(file) => {
+                let deed = signing::act(context, file, DeedAct::Grant(wanted.clone()))?;
+                (wanted, Some(deed))
+            }
+            None => (context.daemon.put("/v1/grants", &wanted)?, None),
+        };
         context.answer(&given, || {
             let report = Report::default().line(sentence(&given, context.now));
+            let report = match &signed {
+                Some(deed) => signing::told(report, deed.as_ref()),
+                None => report,
+            };
             match before {
                 Some(before) if before == given => report.note("it was so already"),
                 Some(before) => report.note(format_args!("replaced: {}", sentence(&before, context.now))),
@@ -78,6 +100,9 @@ impl Give {
 
 impl Take {
     pub(crate) fn run(&self, context: &Context) -> Result<Report> {
+        if let Some(file) = &self.sign_with {
+            return self.signed(file, context);
+        }
         let now = if self.now { "?now=true" } else { "" };
         let place = format!("/v1/grants/{}/{}{now}", self.volume, self.app);
         let taken: Grant = context.daemon.delete(&place)?;
@@ -90,6 +115,19 @@ impl Take {
             return Ok(report);
         }
         Ok(self.still_held(report, context))
+    }
+
+    fn signed(&self, file: &Path, context: &Context) -> Result<Report> {
+        let act = DeedAct::Revoke {
+            volume: self.volume.clone(),
+            app: self.app.clone(),
+        };
+        let deed = signing::act(context, file, act)?;
+        if context.json {
+            return Report::json(&DeedAnswer::Done);
+        }
+        let report = Report::default().line(format_args!("{} may no longer open {}", self.app, self.volume));
+        Ok(self.still_held(signing::told(report, deed.as_ref()), context))
     }
 
     /// With a note for each container that goes on holding the volume. The grant is gone by now, so what

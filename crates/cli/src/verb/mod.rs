@@ -8,6 +8,7 @@ pub(crate) mod ledger;
 pub(crate) mod man;
 pub(crate) mod status;
 pub(crate) mod tenant;
+pub(crate) mod ticket;
 pub(crate) mod volume;
 pub(crate) mod why;
 
@@ -18,6 +19,7 @@ use cofferdam_model::Result;
 pub(crate) fn run(verb: &Verb, context: &Context) -> Result<Report> {
     match verb {
         Verb::Tenant(tenant) => tenant.run(context),
+        Verb::Ticket(ticket) => ticket.run(context),
         Verb::App(app) => app.run(context),
         Verb::Volume(volume) => volume.run(context),
         Verb::Grant(grant) => grant.run(context),

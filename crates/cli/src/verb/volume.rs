@@ -5,6 +5,7 @@ use crate::{
     context::Context,
     layout,
     report::Report,
+    signing,
     verb::{attachments, grant},
 };
 use clap::{
@@ -13,7 +14,7 @@ use clap::{
 };
 use cofferdam_model::{
     Access, ByteSize, Kind, Maker, Problem, Result, TenantName, VolumeName,
-    api::{Adopt, NewVolume, VolumeDetail},
+    api::{Adopt, DeedAct, NewVolume, VolumeDetail},
 };
 use std::path::{Path, PathBuf};
 
@@ -95,6 +96,7 @@ pub(crate) enum Volume {
 #[command(after_help = "Examples:\n  \
     cofferdam volume create payments.pgdata --size 10G\n  \
     cofferdam volume create uploads --access shared\n  \
+    cofferdam volume create payments.pgdata --sign-with payments.key\n  \
     cofferdam volume create scratch --plain")]
 pub(crate) struct Create {
     /// The volume, as tenant.name
@@ -108,6 +110,9 @@ pub(crate) struct Create {
     /// Whether one container may hold it at a time, or any number
     #[arg(long, default_value = "exclusive", value_parser = access_parser())]
     access: Access,
+    /// The tenant's private key (PEM), where the tenant keeps its own
+    #[arg(long, value_name = "FILE")]
+    sign_with: Option<PathBuf>,
 }
 
 /// Remove a volume and destroy all data in it
@@ -157,15 +162,27 @@ impl Create {
             size: self.size,
             access: self.access,
         };
-        let made: VolumeDetail = context.daemon.post("/v1/volumes", &wanted)?;
+        let (made, signed): (VolumeDetail, _) = match &self.sign_with {
+            Some(file) => {
+                let deed = signing::act(context, file, DeedAct::Create(wanted))?;
+                (context.daemon.get(&path(&self.volume))?, Some(deed))
+            }
+            None => (context.daemon.post("/v1/volumes", &wanted)?, None),
+        };
         let name = &made.volume.name;
-        context.answer(&made, || match before {
-            Some(_) => Report::default().line(format_args!("{name} exists already, unchanged")),
-            None => Report::default()
-                .line(format_args!("{name} created"))
-                .note(format_args!(
-                    "let an app open it with: cofferdam grant {name} APP"
-                )),
+        context.answer(&made, || {
+            let report = match before {
+                Some(_) => Report::default().line(format_args!("{name} exists already, unchanged")),
+                None => Report::default()
+                    .line(format_args!("{name} created"))
+                    .note(format_args!(
+                        "let an app open it with: cofferdam grant {name} APP"
+                    )),
+            };
+            match &signed {
+                Some(deed) => signing::told(report, deed.as_ref()),
+                None => report,
+            }
         })
     }
 }

@@ -31,6 +31,16 @@ pub(crate) fn tenant() -> Value {
     json!({"name": "payments", "created": "2026-11-21T12:00:00.25Z", "apps": 1, "volumes": 2})
 }
 
+pub(crate) fn joined_tenant() -> Value {
+    let mut tenant = tenant();
+    tenant["members"] = json!([{"uid": 1000, "user": "alice"}, {"uid": 1001, "user": "1001"}]);
+    tenant
+}
+
+pub(crate) fn ticket() -> Value {
+    json!({"ticket": "eyJwYXlsb2FkIjoi", "app": "payments.postgres", "until": "2026-11-25T12:00:00Z"})
+}
+
 pub(crate) fn app() -> Value {
     json!({
         "name": "payments.postgres", "image_reference": "postgres:16",
@@ -51,6 +61,7 @@ pub(crate) fn relaxed_app() -> Value {
             "network": "host",
             "mounts": ["/etc/report"],
             "allow": ["cap:NET_ADMIN", "unmasked-paths"],
+            "ticket": true,
         },
         "created": "2026-11-20T12:00:00Z",
     })

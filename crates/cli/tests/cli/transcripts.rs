@@ -61,6 +61,44 @@ fn tenants() -> Vec<Case> {
             &["tenant", "rm", "payments"],
             vec![("DELETE /v1/tenants/payments", ok(a::tenant()))],
         ),
+        (
+            "tenant-member-add",
+            &["tenant", "member", "add", "payments", "--user", "alice"],
+            vec![("PUT /v1/tenants/payments/members/alice", ok(a::joined_tenant()))],
+        ),
+        (
+            "tenant-member-rm",
+            &["tenant", "member", "rm", "payments", "--user", "1001"],
+            vec![("DELETE /v1/tenants/payments/members/1001", ok(a::tenant()))],
+        ),
+        (
+            "tenant-show-members",
+            &["tenant", "show", "payments"],
+            vec![("GET /v1/tenants/payments", ok(a::joined_tenant()))],
+        ),
+    ]
+}
+
+fn tickets() -> Vec<Case> {
+    const ISSUE: &[&str] = &["ticket", "issue", "payments.postgres"];
+    const NARROW: &[&str] = &[
+        "--json",
+        "ticket",
+        "issue",
+        "payments.postgres",
+        "--until",
+        "2h",
+        "--host",
+        "db1",
+        "--once",
+    ];
+    vec![
+        ("ticket-issue", ISSUE, vec![("POST /v1/tickets", ok(a::ticket()))]),
+        (
+            "ticket-issue-json",
+            NARROW,
+            vec![("POST /v1/tickets", ok(a::ticket()))],
+        ),
     ]
 }
 
@@ -515,7 +553,15 @@ fn differing(transcripts: &[(String, String)]) -> Vec<String> {
 
 #[test]
 fn all_that_people_see_is_as_agreed() {
-    let cases = [tenants(), apps(), volumes(), grants(), insight(), errors()];
+    let cases = [
+        tenants(),
+        tickets(),
+        apps(),
+        volumes(),
+        grants(),
+        insight(),
+        errors(),
+    ];
     let mut seen: Vec<(String, String)> = cases
         .into_iter()
         .flatten()

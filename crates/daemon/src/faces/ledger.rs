@@ -1,13 +1,15 @@
-//! The ledger's part of the admin API: looking, and taking copies and proofs elsewhere. Nothing here writes.
+//! The ledger's part of the admin API: looking, and taking copies and proofs elsewhere. Nothing here writes. It says what every
+//! tenant did, so all but its key is the operator's.
 
 use super::answer::{beside, respond};
 use crate::daemon::Daemon;
-use axum::Router;
+use crate::operations::Asker;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use cofferdam_model::api::LedgerKey;
 use cofferdam_model::{Problem, Result};
 use http_body_util::channel::{Channel, Sender};
@@ -40,9 +42,14 @@ pub(super) fn routes() -> Router<Arc<Daemon>> {
         .route("/v1/ledger/proofs/{index}", get(prove))
 }
 
-async fn tail(State(daemon): Shared, Query(Tail { tail }): Query<Tail>) -> Response {
+async fn tail(
+    State(daemon): Shared,
+    Extension(asker): Extension<Asker>,
+    Query(Tail { tail }): Query<Tail>,
+) -> Response {
     respond(
         beside(&daemon, move |d| {
+            asker.must_operate()?;
             d.ledger().with(|ledger| ledger.tail(tail.min(RECORDS_MAX)))
         })
         .await,
@@ -58,9 +65,14 @@ async fn key(State(daemon): Shared) -> Response {
     }))
 }
 
-async fn prove(State(daemon): Shared, Path(index): Path<String>) -> Response {
+async fn prove(
+    State(daemon): Shared,
+    Extension(asker): Extension<Asker>,
+    Path(index): Path<String>,
+) -> Response {
     respond(
         beside(&daemon, move |d| {
+            asker.must_operate()?;
             d.ledger()
                 .with(|ledger| ledger.prove(number(&index)?, &mut |_, _| {}))
         })
@@ -74,7 +86,10 @@ fn number(text: &str) -> Result<u64> {
 }
 
 /// All of it, as it is read. An answer that was begun and cannot be ended is cut off, which whoever verifies it finds.
-async fn export(State(daemon): Shared) -> Response {
+async fn export(State(daemon): Shared, Extension(asker): Extension<Asker>) -> Response {
+    if let Err(problem) = asker.must_operate() {
+        return respond::<()>(Err(problem));
+    }
     let (sender, body) = Channel::<Bytes, io::Error>::new(WAITING);
     tokio::task::spawn_blocking(move || {
         let mut out = Pieces(sender);

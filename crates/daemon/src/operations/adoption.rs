@@ -72,6 +72,7 @@ fn tenant(known: &Snapshot, deed: &SignedDeed) -> Result<Vec<Change>> {
             name: name.clone(),
             created: Timestamp::now(),
             key: None,
+            members: Default::default(),
         },
     };
     Ok(vec![Change::Put(Record::Tenant(TenantRecord {

@@ -3,6 +3,7 @@
 use super::grants;
 use super::tenants::with_tenant;
 use crate::daemon::Daemon;
+use crate::sealed::Signer;
 use crate::state::{Change, Record, app_key, grant_key};
 use cofferdam_model::api::NewApp;
 use cofferdam_model::{App, AppName, Command, LaunchRule, Problem, Result, Sha256, place};
@@ -21,6 +22,7 @@ pub(crate) fn pinned(new: NewApp, image: Sha256) -> Result<App> {
         network: new.network,
         mounts: new.mounts,
         allow: new.allow,
+        ticket: new.ticket,
     };
     sane(&rule)?;
     Ok(App {
@@ -112,7 +114,13 @@ pub(crate) fn remove_app(daemon: &Daemon, name: &AppName) -> Result<App> {
             .collect();
         let volumes: Vec<_> = known.facts().grants_of(name).map(|grant| grant.volume).collect();
         for volume in volumes {
-            changes.extend(grants::deed_without(daemon, known, known.volume(&volume)?, name)?);
+            changes.extend(grants::deed_without(
+                daemon,
+                known,
+                known.volume(&volume)?,
+                name,
+                &Signer::Host,
+            )?);
         }
         changes.push(Change::Delete(app_key(name)));
         Ok((changes, app))
@@ -134,6 +142,7 @@ mod tests {
             network: Default::default(),
             mounts: mounts.iter().map(|place| (*place).to_owned()).collect(),
             allow: Default::default(),
+            ticket: false,
         };
         pinned(new, Sha256::from_bytes([1; 32])).map(|app| app.rule)
     }

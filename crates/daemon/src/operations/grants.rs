@@ -3,9 +3,9 @@
 use super::apps::missing;
 use super::volumes::adopted;
 use crate::daemon::Daemon;
-use crate::sealed;
+use crate::sealed::{self, Signer};
 use crate::state::{Change, Record, Snapshot, grant_key};
-use cofferdam_deed::DeedGrant;
+use cofferdam_deed::{DeedGrant, Draft};
 use cofferdam_model::{App, AppName, Grant, Maker, Problem, Result, Volume, VolumeName};
 use jiff::Timestamp;
 
@@ -19,16 +19,13 @@ pub(crate) fn grants(daemon: &Daemon) -> Result<Vec<Grant>> {
 }
 
 /// Makes or replaces a grant. A volume that is granted is the operator's: Docker cannot remove it any more.
-pub(crate) fn grant(daemon: &Daemon, grant: &Grant) -> Result<Grant> {
-    if grant.until.is_some_and(|until| until <= Timestamp::now()) {
-        return Err(Problem::invalid("the grant would have ended already")
-            .remedy("give a time in the future, or none"));
-    }
+pub(crate) fn grant(daemon: &Daemon, grant: &Grant, by: &Signer) -> Result<Grant> {
+    lies_ahead(grant)?;
     daemon.state.change(|known| {
         let app = known.facts().app(&grant.app).ok_or_else(|| missing(&grant.app))?;
         let volume = adopted(known.volume(&grant.volume)?, Maker::Admin);
         let volume = match volume.sealed {
-            Some(_) => sealed::change_deed(daemon, known, &volume, |deed| {
+            Some(_) => sealed::change_deed(daemon, known, &volume, by, |deed| {
                 deed.with_grant(by_deed(grant, app))
             })?,
             None => volume,
@@ -39,6 +36,37 @@ pub(crate) fn grant(daemon: &Daemon, grant: &Grant) -> Result<Grant> {
         ];
         Ok((changes, grant.clone()))
     })
+}
+
+fn lies_ahead(grant: &Grant) -> Result<()> {
+    if grant.until.is_some_and(|until| until <= Timestamp::now()) {
+        return Err(Problem::invalid("the grant would have ended already")
+            .remedy("give a time in the future, or none"));
+    }
+    Ok(())
+}
+
+/// The deed that a grant would lead to, to be signed elsewhere; none where there is nothing to sign.
+pub(crate) fn draft_grant(daemon: &Daemon, grant: &Grant) -> Result<Option<Draft>> {
+    lies_ahead(grant)?;
+    let (volume, app) = {
+        let known = daemon.state.now();
+        let app = known.facts().app(&grant.app).ok_or_else(|| missing(&grant.app))?;
+        (known.volume(&grant.volume)?.clone(), app.clone())
+    };
+    match volume.sealed {
+        Some(_) => sealed::draft(daemon, &volume, |deed| deed.with_grant(by_deed(grant, &app))),
+        None => Ok(None),
+    }
+}
+
+/// The deed that taking a grant back would lead to, likewise.
+pub(crate) fn draft_revocation(daemon: &Daemon, volume: &VolumeName, app: &AppName) -> Result<Option<Draft>> {
+    let volume = daemon.state.now().volume(volume)?.clone();
+    match volume.sealed {
+        Some(_) => sealed::draft(daemon, &volume, |deed| deed.without_grant(app)),
+        None => Ok(None),
+    }
 }
 
 /// A grant, as a deed has it: with the app's rule, so that nothing else can pass for the app.
@@ -54,13 +82,19 @@ pub(super) fn by_deed(grant: &Grant, app: &App) -> DeedGrant {
 
 /// Takes a grant back. A container that holds the volume keeps it until it ends; with `now`, whoever has the volume open
 /// loses it, where a container of the app is among them: what is open cannot be taken from one alone.
-pub(crate) fn revoke(daemon: &Daemon, volume: &VolumeName, app: &AppName, now: bool) -> Result<Grant> {
+pub(crate) fn revoke(
+    daemon: &Daemon,
+    volume: &VolumeName,
+    app: &AppName,
+    now: bool,
+    by: &Signer,
+) -> Result<Grant> {
     let taken = daemon.state.change(|known| {
         let grant = known.facts().grant(volume, app).ok_or_else(|| {
             Problem::missing(format!("app {app} has no grant on {volume}"))
                 .remedy(format!("see who has: cofferdam volume show {volume}"))
         })?;
-        let mut changes = deed_without(daemon, known, known.volume(volume)?, app)?;
+        let mut changes = deed_without(daemon, known, known.volume(volume)?, app, by)?;
         changes.push(Change::Delete(grant_key(volume, app)));
         Ok((changes, grant))
     })?;
@@ -83,10 +117,11 @@ pub(super) fn deed_without(
     known: &Snapshot,
     volume: &Volume,
     app: &AppName,
+    by: &Signer,
 ) -> Result<Vec<Change>> {
     if volume.sealed.is_none() {
         return Ok(Vec::new());
     }
-    let changed = sealed::change_deed(daemon, known, volume, |deed| deed.without_grant(app))?;
+    let changed = sealed::change_deed(daemon, known, volume, by, |deed| deed.without_grant(app))?;
     Ok(vec![Change::Put(Record::Volume(Box::new(changed)))])
 }

@@ -2,18 +2,25 @@
 
 mod adoption;
 mod apps;
+mod asker;
+mod deeds;
 mod grants;
 mod recipients;
 mod status;
 mod tenants;
+mod tickets;
 mod volumes;
 
 pub(crate) use adoption::adopt_volume;
 pub(crate) use apps::{app, apps, create_app, pinned, remove_app};
+pub(crate) use asker::Asker;
+pub(crate) use deeds::act_by_deed;
 pub(crate) use grants::{grant, grants, revoke};
 pub(crate) use recipients::{share_volume, unshare_volume};
 pub(crate) use status::{attachments, decision, decisions, status};
-pub(crate) use tenants::{create_tenant, remove_tenant, tenant, tenants};
+pub(crate) use tenants::{add_member, create_tenant, remove_member, remove_tenant, tenant, tenants};
+pub(crate) use tickets::issue_ticket;
 pub(crate) use volumes::{
-    create_volume, known_volume, known_volumes, remove_volume, seal_volume, size_of, tidy, volume, volumes,
+    Unsigned, create_volume, known_volume, known_volumes, remove_volume, seal_volume, size_of, tidy, volume,
+    volumes,
 };

@@ -1,6 +1,7 @@
 //! How the daemon is, who holds what, and what was decided.
 
 use crate::daemon::Daemon;
+use crate::state::not_kept;
 use cofferdam_model::api::{Decision, Status};
 use cofferdam_model::{Attachment, DecisionId, Result};
 
@@ -28,12 +29,22 @@ pub(crate) fn attachments(daemon: &Daemon) -> Result<Vec<Attachment>> {
     Ok(daemon.state.now().attachments().cloned().collect())
 }
 
-/// The latest decisions, newest first.
-pub(crate) fn decisions(daemon: &Daemon) -> Result<Vec<Decision>> {
-    Ok(daemon.state.now().decisions().take(LISTED).cloned().collect())
+/// The latest decisions that may be seen, newest first.
+pub(crate) fn decisions(daemon: &Daemon, sees: impl Fn(&Decision) -> bool) -> Result<Vec<Decision>> {
+    let known = daemon.state.now();
+    let seen = known.decisions().filter(|decision| sees(decision));
+    Ok(seen.take(LISTED).cloned().collect())
 }
 
-/// One decision.
-pub(crate) fn decision(daemon: &Daemon, id: DecisionId) -> Result<Decision> {
-    daemon.state.now().decision(id).cloned()
+/// One decision; one that may not be seen is answered like one that is not kept.
+pub(crate) fn decision(
+    daemon: &Daemon,
+    id: DecisionId,
+    sees: impl Fn(&Decision) -> bool,
+) -> Result<Decision> {
+    let known = daemon.state.now();
+    match known.decision(id)? {
+        decision if sees(decision) => Ok(decision.clone()),
+        _ => Err(not_kept(id)),
+    }
 }

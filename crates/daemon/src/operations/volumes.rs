@@ -8,11 +8,13 @@ use super::tenants::{self, with_tenant};
 use crate::daemon::Daemon;
 use crate::sealed;
 use crate::state::{Change, Record, Snapshot, grant_key, making_key, removing_key, volume_key};
+use cofferdam_deed::Draft;
+use cofferdam_linux::random;
 use cofferdam_model::api::{NewVolume, SIZE_DEFAULT, VolumeDetail};
 use cofferdam_model::{ByteSize, Epoch, Kind, Maker, Problem, Result, Sealed, Volume, VolumeId, VolumeName};
 use jiff::Timestamp;
-use rustix::rand::{GetRandomFlags, getrandom};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// As many volumes as clients of Docker's may make: they are nobody that could be asked to stop.
@@ -31,29 +33,131 @@ pub(crate) fn create_volume(daemon: &Daemon, new: &NewVolume, maker: Maker) -> R
         Kind::Sealed if daemon.state.now().volume(&new.name).is_err() => Some(make_store(daemon, new, &id)?),
         Kind::Sealed | Kind::Plain => None,
     };
+    record_volume(daemon, new, maker, &id, sealed.as_ref())
+}
+
+/// The placeholder and the record of a volume, whose store is there where it is sealed and new.
+fn record_volume(
+    daemon: &Daemon,
+    new: &NewVolume,
+    maker: Maker,
+    id: &VolumeId,
+    sealed: Option<&Sealed>,
+) -> Result<VolumeDetail> {
     // The placeholder comes before the volume: one without the other would be a path to nothing.
     let made = daemon.change_placeholders().add(&new.name).and_then(|()| {
         daemon
             .state
-            .change(|known| creation(known, new, maker, &id, sealed.as_ref()))
+            .change(|known| creation(known, new, maker, id, sealed))
     });
-    let used = made.as_ref().is_ok_and(|detail| detail.volume.id == id);
+    let used = made.as_ref().is_ok_and(|detail| detail.volume.id == *id);
     if sealed.is_some() && !used {
         // Refused after all, or somebody else has made it meanwhile.
-        forget(daemon, &id)?;
+        forget(daemon, id)?;
     }
     settle_placeholder(daemon, &new.name)?;
     made
+}
+
+/// A new sealed volume whose first deed waits to be signed elsewhere. There is no record of it yet.
+pub(crate) struct Unsigned {
+    new: NewVolume,
+    id: VolumeId,
+    draft: Draft,
+    since: Instant,
+}
+
+/// How long a new volume waits for its deed's signature.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// As many as wait at once.
+const UNSIGNED_MAX: usize = 64;
+
+/// Makes a new sealed volume but for its deed's signature; answers what is to be signed, none where the volume is there already
+/// or needs no deed. Without the signature it is gone after a quarter of an hour, or with the daemon.
+pub(crate) fn draft_volume(daemon: &Daemon, new: &NewVolume) -> Result<Option<Vec<u8>>> {
+    forget_unsigned(daemon, |name, waiting| {
+        *name == new.name || waiting.since.elapsed() > PATIENCE
+    })?;
+    if new.kind == Kind::Plain || daemon.state.now().volume(&new.name).is_ok() {
+        create_volume(daemon, new, Maker::Admin)?;
+        return Ok(None);
+    }
+    let id = random_id()?;
+    creation(&daemon.state.now(), new, Maker::Admin, &id, None)?;
+    if daemon.unsigned().len() >= UNSIGNED_MAX {
+        return Err(
+            Problem::busy("too many new volumes wait for their deeds to be signed")
+                .remedy("sign those first, or wait a quarter of an hour"),
+        );
+    }
+    tenants::with_key(daemon, new.name.tenant())?;
+    let deed = begin_store(daemon, &id, || sealed::make_unsigned(daemon, new, &id))?;
+    let draft = Draft::of(deed)?;
+    let bytes = draft.bytes().to_vec();
+    let waiting = Unsigned {
+        new: new.clone(),
+        id,
+        draft,
+        since: Instant::now(),
+    };
+    if let Some(other) = daemon.unsigned().insert(new.name.clone(), waiting) {
+        forget(daemon, &other.id)?;
+    }
+    Ok(Some(bytes))
+}
+
+/// Makes the volume that waits for this deed.
+///
+/// # Errors
+/// `missing` where none does; `corrupt` or `conflict` where it is not what was to be signed, or not signed by the tenant.
+pub(crate) fn create_signed_volume(daemon: &Daemon, new: &NewVolume, deed: &[u8]) -> Result<VolumeDetail> {
+    let waiting = daemon.unsigned().remove(&new.name);
+    let Some(waiting) = waiting else {
+        return Err(
+            Problem::missing(format!("no volume {} waits for its deed to be signed", new.name))
+                .remedy("make it anew: what is not signed is kept for a quarter of an hour"),
+        );
+    };
+    let signed = match waiting.draft.accept(deed) {
+        Ok(signed) if waiting.new == *new => signed,
+        other => {
+            forget(daemon, &waiting.id)?;
+            let differs = Problem::conflict(format!("another {} was to be signed", new.name));
+            return Err(other.err().unwrap_or(differs));
+        }
+    };
+    daemon.sealed.put_deed(&waiting.id, signed.bytes())?;
+    let sealed = Sealed {
+        deed: signed.version(),
+        digest: *signed.digest(),
+    };
+    record_volume(daemon, new, Maker::Admin, &waiting.id, Some(&sealed))
+}
+
+/// Takes away new volumes that wait for a signature.
+fn forget_unsigned(daemon: &Daemon, which: impl Fn(&VolumeName, &Unsigned) -> bool) -> Result<()> {
+    let gone: Vec<VolumeId> = {
+        let mut unsigned = daemon.unsigned();
+        let gone = unsigned.extract_if(.., |name, waiting| which(name, waiting));
+        gone.map(|(_, waiting)| waiting.id).collect()
+    };
+    gone.iter().try_for_each(|id| forget(daemon, id))
 }
 
 /// The tenant's key, the store and the deed of a new sealed volume. Until its record is there, a note says that it is being
 /// made.
 fn make_store(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> Result<Sealed> {
     tenants::with_key(daemon, new.name.tenant())?;
+    begin_store(daemon, id, || sealed::make(daemon, new, id))
+}
+
+/// Makes what there is of a new sealed volume, with a note that it is being made; nothing is left where that fails.
+fn begin_store<T>(daemon: &Daemon, id: &VolumeId, make: impl FnOnce() -> Result<T>) -> Result<T> {
     daemon
         .state
         .change(|_| Ok((vec![Change::Put(Record::Making(id.clone()))], ())))?;
-    sealed::make(daemon, new, id).inspect_err(|_| {
+    make().inspect_err(|_| {
         if let Err(problem) = forget(daemon, id) {
             warn!(volume = %id, "what was made of a new volume is left: {problem}");
         }
@@ -167,14 +271,9 @@ fn same(volume: &Volume, new: &NewVolume) -> Result<()> {
 }
 
 fn random_id() -> Result<VolumeId> {
-    let mut bits = [0_u8; 16];
-    let filled = getrandom(&mut bits, GetRandomFlags::empty())
-        .map_err(|error| Problem::internal(format!("no random numbers: {error}")))?;
-    if filled == bits.len() {
-        Ok(VolumeId::from_bits(u128::from_ne_bytes(bits)))
-    } else {
-        Err(Problem::internal("too few random numbers"))
-    }
+    random::bits()
+        .map(VolumeId::from_bits)
+        .map_err(|error| Problem::internal(format!("no random numbers: {error}")))
 }
 
 fn detail(known: &Snapshot, volume: &Volume) -> VolumeDetail {
@@ -205,10 +304,11 @@ fn with_recipients(daemon: &Daemon, detail: VolumeDetail) -> VolumeDetail {
     VolumeDetail { recipients, ..detail }
 }
 
-/// All volumes.
-pub(crate) fn volumes(daemon: &Daemon) -> Result<Vec<VolumeDetail>> {
-    let all = known_volumes(daemon);
-    Ok(all.into_iter().map(|detail| measured(daemon, detail)).collect())
+/// All volumes that `sees` lets pass.
+pub(crate) fn volumes(daemon: &Daemon, sees: impl Fn(&Volume) -> bool) -> Result<Vec<VolumeDetail>> {
+    let all = known_volumes(daemon).into_iter();
+    let seen = all.filter(|detail| sees(&detail.volume));
+    Ok(seen.map(|detail| measured(daemon, detail)).collect())
 }
 
 /// A volume as the registry has it: nothing is looked at on the disk. For engines, which ask at every turn.
@@ -269,6 +369,7 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
     })?;
     settle_placeholder(daemon, name)?;
     sealed::destroy(daemon, &removed.volume.id)?;
+    daemon.open_volumes.forget(&removed.volume.id);
     let later = Arc::clone(daemon);
     daemon.tasks.spawn_blocking(move || {
         if let Err(problem) = finish_removals(&later) {

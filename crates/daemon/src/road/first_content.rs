@@ -5,14 +5,14 @@
 //! which somebody may have written before the first start.
 
 use crate::daemon::Daemon;
-use crate::sealed;
+use crate::sealed::{self, Signer};
 use crate::state::{Change, Record, Snapshot};
 use cofferdam_linux::mount::DetachedMount;
 use cofferdam_measure::Evidence;
 use cofferdam_model::{Owner, Problem, Result, Volume, VolumeId};
 use cofferdam_policy::Admitted;
 use cofferdam_volume::id_map::in_container;
-use cofferdam_volume::{FirstContent, IdKind, Progress};
+use cofferdam_volume::{FirstContent, IdKind, Progress, owner_within};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -97,10 +97,7 @@ pub(super) fn ensure(
         return Ok((volume.id, owner)); // Another container of a shared volume was here first.
     }
     // One that was moved here, or whose record did not come about, has its content already.
-    let had = sealed
-        .map(|sealed| sealed.by_deed(|deed| Ok(deed.owner())))
-        .transpose()?;
-    let owner = match had.flatten() {
+    let owner = match sealed.map(owner_of).transpose()?.flatten() {
         Some(owner) => owner,
         None => copy(daemon, evidence, proof, &volume, sealed, progress)?,
     };
@@ -111,8 +108,13 @@ pub(super) fn ensure(
             ..current.clone()
         };
         let owned = match owned.sealed {
-            Some(_) => sealed::change_deed(daemon, known, &owned, |deed| deed.with_owner(owner))?,
-            None => owned,
+            // Where the tenant's key is elsewhere, the volume's own note of it has to do.
+            Some(_) if sealed::keeps_key(daemon, owned.name.tenant())? => {
+                sealed::change_deed(daemon, known, &owned, &Signer::Host, |deed| {
+                    deed.with_owner(owner)
+                })?
+            }
+            Some(_) | None => owned,
         };
         Ok((vec![Change::Put(Record::Volume(Box::new(owned)))], ()))
     });
@@ -121,6 +123,14 @@ pub(super) fn ensure(
     }
     noted?;
     Ok((volume.id, owner))
+}
+
+/// Whose the content of a sealed volume is that has some, by its deed or by its own note.
+fn owner_of(sealed: &sealed::Use) -> Result<Option<Owner>> {
+    match sealed.by_deed(|deed| Ok(deed.owner()))? {
+        Some(owner) => Ok(Some(owner)),
+        None => owner_within(sealed.root()?.as_fd()),
+    }
 }
 
 /// The volume as it is known now.

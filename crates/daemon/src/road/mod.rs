@@ -6,6 +6,7 @@
 //! | `prepare` | what was admitted, opened |
 //! | `beside` | what is to happen beside an open volume: exec, checkpoint |
 //! | `first_content` | what a new volume begins with |
+//! | `ticket` | the ticket that a launch brings |
 //! | `record` | decisions, as they are kept |
 //! | `lease` | how long a container holds what was opened |
 //! | `held` | the mark that a container holds something |
@@ -17,6 +18,7 @@ mod lease;
 mod open;
 mod prepare;
 mod record;
+mod ticket;
 
 pub(crate) use beside::{checkpoint, exec};
 pub(crate) use first_content::FirstContents;

@@ -1,9 +1,10 @@
 //! A container is about to be created: measure it, decide, and open what it may have.
 
 use super::prepare::{Prepared, prepare};
-use super::{Refusal, held, lease, record};
+use super::{Refusal, held, lease, record, ticket};
 use crate::daemon::Daemon;
 use crate::state::{Change, Record, Snapshot};
+use cofferdam_deed::VerifiedTicket;
 use cofferdam_ledger::Event;
 use cofferdam_linux::process::Process as LiveProcess;
 use cofferdam_measure::{Bundle, Evidence};
@@ -39,6 +40,14 @@ pub(crate) struct Asked {
     pub(crate) caller: LiveProcess,
 }
 
+/// A launch: what was asked, and what was found.
+struct Launch {
+    asked: Asked,
+    evidence: Evidence,
+    /// The ticket that it brought, where that holds.
+    ticket: Option<VerifiedTicket>,
+}
+
 /// What the runtime gets: which mount of config.json, and the detached mount for it.
 pub(crate) type Opened = Vec<(OpenedMount, OwnedFd)>;
 
@@ -52,42 +61,36 @@ pub(crate) fn open(
     progress: &Arc<Progress>,
 ) -> std::result::Result<Opened, Refusal> {
     lease::release_if_ended(daemon, &asked.container)?;
+    let container = asked.container.clone();
     let refused = |volumes, measurement, problem| {
         Err(record::refused(
             daemon,
-            &asked.container,
+            &container,
             "open",
             volumes,
             measurement,
             problem,
         ))
     };
-    let evidence = match measure(daemon, &asked) {
-        Ok(evidence) => evidence,
+    let launch = match measure(daemon, asked) {
+        Ok(launch) => launch,
         Err(problem) => return refused(Vec::new(), None, problem),
     };
+    let measurement = &launch.evidence.measurement;
     for _ in 0..ATTEMPTS {
         let facts_version = daemon.state.now().facts_version();
-        let (admitted, decided) = match decide(daemon, &evidence.measurement) {
+        let (admitted, decided) = match decide(daemon, measurement) {
             Ok(decided) => decided,
-            Err((decided, problem)) => return refused(decided, Some(evidence.measurement), problem),
+            Err((decided, problem)) => return refused(decided, Some(measurement.clone()), problem),
         };
-        match open_and_commit(
-            daemon,
-            &asked,
-            &evidence,
-            &admitted,
-            &decided,
-            facts_version,
-            progress,
-        ) {
+        match open_and_commit(daemon, &launch, &admitted, &decided, facts_version, progress) {
             Ok(Some(opened)) => {
-                lease::watch(daemon, asked.container.clone(), process_of(&asked));
-                info!(container = %asked.container, volumes = opened.len(), "opened");
+                lease::watch(daemon, container.clone(), process_of(&launch.asked));
+                info!(%container, volumes = opened.len(), "opened");
                 return Ok(opened);
             }
             Ok(None) => {}
-            Err(problem) => return refused(decided, Some(evidence.measurement), problem),
+            Err(problem) => return refused(decided, Some(measurement.clone()), problem),
         }
     }
     Err(Problem::busy("grants change faster than a decision can be taken")
@@ -98,24 +101,15 @@ pub(crate) fn open(
 /// Opens what was admitted and records it; none where the facts changed meanwhile and it has to be decided again.
 fn open_and_commit(
     daemon: &Arc<Daemon>,
-    asked: &Asked,
-    evidence: &Evidence,
+    launch: &Launch,
     admitted: &[Admitted],
     decided: &[VolumeDecision],
     facts_version: u64,
     progress: &Arc<Progress>,
 ) -> Result<Option<Opened>> {
-    let prepared = prepare(daemon, evidence, admitted, progress)?;
+    let prepared = prepare(daemon, &launch.evidence, admitted, progress)?;
     still_waited_for(progress)?;
-    match commit(
-        daemon,
-        asked,
-        &evidence.measurement,
-        admitted,
-        &prepared,
-        decided,
-        facts_version,
-    )? {
+    match commit(daemon, launch, admitted, &prepared, decided, facts_version)? {
         Committed::Done => Ok(Some(prepared.into_iter().map(Prepared::hand_out).collect())),
         Committed::FactsChanged => Ok(None),
     }
@@ -130,8 +124,23 @@ fn still_waited_for(progress: &Progress) -> Result<()> {
     }
 }
 
-/// What the container is, by the engine that knows it.
-fn measure(daemon: &Daemon, asked: &Asked) -> Result<Evidence> {
+/// What the container is, by the engine that knows it and by the ticket that it brings.
+fn measure(daemon: &Daemon, asked: Asked) -> Result<Launch> {
+    let mut evidence = by_an_engine(daemon, &asked)?;
+    let mut holds = None;
+    if let Some(text) = &evidence.ticket {
+        let (found, ticket) = ticket::check(daemon, text, &evidence.measurement.image.config);
+        evidence.measurement.ticket = Some(found);
+        holds = ticket;
+    }
+    Ok(Launch {
+        asked,
+        evidence,
+        ticket: holds,
+    })
+}
+
+fn by_an_engine(daemon: &Daemon, asked: &Asked) -> Result<Evidence> {
     let sources: Vec<_> = asked
         .sources
         .iter()
@@ -229,13 +238,13 @@ enum Committed {
 /// Records the decision and the leases, in one commit, and marks the container.
 fn commit(
     daemon: &Daemon,
-    asked: &Asked,
-    measurement: &Measurement,
+    launch: &Launch,
     admitted: &[Admitted],
     prepared: &[Prepared],
     decided: &[VolumeDecision],
     facts_version: u64,
 ) -> Result<Committed> {
+    let (asked, measurement) = (&launch.asked, &launch.evidence.measurement);
     let _marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
     held::mark(daemon, measurement)?;
     let outcome = daemon.state.change(|known| {
@@ -263,6 +272,7 @@ fn commit(
             )));
         }
         let (mut changes, decision) = record::allowed(known, measurement, decided.to_vec())?;
+        changes.extend(ticket::used_up(known, launch.ticket.as_ref(), admitted)?);
         let (leases, mut events) = leases(daemon, known, asked, admitted)?;
         changes.push(Change::Put(Record::Measured(Box::new(measurement.clone()))));
         changes.extend(leases);

@@ -195,6 +195,7 @@ pub(super) fn bounded(measurement: &Measurement) -> Measurement {
             .cloned()
             .collect(),
         healthcheck: measurement.healthcheck.as_deref().map(texts),
+        ticket: measurement.ticket.clone(),
         id_map: measurement.id_map.as_ref().map(|map| IdMap {
             uids: map.uids.iter().take(ENTRIES_MAX).copied().collect(),
             gids: map.gids.iter().take(ENTRIES_MAX).copied().collect(),

@@ -3,7 +3,7 @@
 use super::open;
 use crate::daemon::Daemon;
 use crate::state::Snapshot;
-use cofferdam_deed::{ConfirmedDeed, Deed, Envelope, Expected, PublicKey, SignedDeed, WrappedFor};
+use cofferdam_deed::{ConfirmedDeed, Deed, Draft, Envelope, Expected, PublicKey, SignedDeed, WrappedFor};
 use cofferdam_keys::{Recipient, WrappedKey};
 use cofferdam_model::{ErrorKind, Problem, Result, Sealed, TenantName, Volume, VolumeName};
 use cofferdam_vault::{SigningKey, VerifyingKey, VolumeKey};
@@ -105,16 +105,44 @@ fn note(daemon: &Daemon, volume: &Volume, problem: &Problem) {
     }
 }
 
+/// Who signs a deed.
+#[derive(Debug)]
+pub(crate) enum Signer {
+    /// The host, with the key that it keeps for the tenant.
+    Host,
+    /// The tenant has signed it where its key is: the deed's envelope.
+    Elsewhere(Vec<u8>),
+}
+
+/// The deed that a change would lead to, to be signed elsewhere; none where it would change nothing.
+///
+/// # Errors
+/// `corrupt` where the deed that is there is not what it must be.
+pub(crate) fn draft(
+    daemon: &Daemon,
+    volume: &Volume,
+    next: impl FnOnce(&SignedDeed) -> Result<Deed>,
+) -> Result<Option<Draft>> {
+    let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
+    let current = read(daemon, pinned, volume)?;
+    let next = next(&current)?;
+    (next.version() != current.version())
+        .then(|| Draft::of(next))
+        .transpose()
+}
+
 /// The volume as it is with another deed, which is written and durable when this returns. To be called while the registry is
 /// changed: one change at a time. Where the change does not come about after all, a deed that is newer than what the registry
 /// has seen is there; it is taken as it is at the next opening, and allows nothing that the registry does not.
 ///
 /// # Errors
-/// `denied` where the host does not keep the tenant's key; `corrupt` where the deed that is there is not what it must be.
+/// `denied` where the host does not keep the tenant's key; `corrupt` where the deed that is there is not what it must be;
+/// `conflict` where something else was signed elsewhere.
 pub(crate) fn change(
     daemon: &Daemon,
     known: &Snapshot,
     volume: &Volume,
+    by: &Signer,
     next: impl FnOnce(&SignedDeed) -> Result<Deed>,
 ) -> Result<Volume> {
     let pinned = pinned(known, volume.name.tenant())?;
@@ -123,8 +151,10 @@ pub(crate) fn change(
     if next.version() == current.version() {
         return Ok(volume.clone());
     }
-    let key = key_of(daemon, pinned, volume.name.tenant())?;
-    let next = next.sign(&key)?;
+    let next = match by {
+        Signer::Host => next.sign(&key_of(daemon, pinned, volume.name.tenant())?)?,
+        Signer::Elsewhere(envelope) => Draft::of(next)?.accept(envelope)?,
+    };
     daemon.sealed.put_deed(&volume.id, next.bytes())?;
     Ok(Volume {
         sealed: Some(Sealed {
@@ -197,7 +227,7 @@ pub(crate) fn rewrap(
 /// # Errors
 /// As [`change`]; `conflict` where the deed was changed meanwhile.
 pub(crate) fn put(daemon: &Daemon, known: &Snapshot, volume: &Volume, anew: Rewrapped) -> Result<Volume> {
-    change(daemon, known, volume, |current| {
+    change(daemon, known, volume, &Signer::Host, |current| {
         if *current.digest() == anew.of.digest {
             return Ok(anew.deed);
         }
@@ -216,6 +246,23 @@ pub(super) fn pinned(known: &Snapshot, tenant: &TenantName) -> Result<Option<Ver
     Ok(known.tenant(tenant)?.key.map(PublicKey::verifying))
 }
 
+/// Whether the host keeps a tenant's key.
+///
+/// # Errors
+/// As the system says.
+pub(crate) fn keeps_key(daemon: &Daemon, tenant: &TenantName) -> Result<bool> {
+    daemon.keys.tenant(tenant).map(|key| key.is_some())
+}
+
+/// The key of a tenant that has the host keep it, and that the registry knows.
+///
+/// # Errors
+/// `denied` where it is elsewhere; `missing` where there is no such tenant.
+pub(crate) fn tenant_key(daemon: &Daemon, tenant: &TenantName) -> Result<SigningKey> {
+    let pinned = pinned(&daemon.state.now(), tenant)?;
+    key_of(daemon, pinned, tenant)
+}
+
 /// The key of a tenant that has the host keep it.
 pub(super) fn key_of(
     daemon: &Daemon,
@@ -223,8 +270,9 @@ pub(super) fn key_of(
     tenant: &TenantName,
 ) -> Result<SigningKey> {
     let key = daemon.keys.tenant(tenant)?.ok_or_else(|| {
-        Problem::denied(format!("the key of tenant {tenant} is not on this host"))
-            .remedy("do it on the host where the tenant was made")
+        Problem::denied(format!("the key of tenant {tenant} is not on this host")).remedy(
+            "new volumes, grants, revocations and tickets are signed where it is: add --sign-with FILE",
+        )
     })?;
     if pinned == Some(key.verifying()) {
         return Ok(key);

@@ -1,4 +1,4 @@
-//! The host's own keys: made where they are missing, kept for root alone.
+//! The host's own keys: made where they are missing, kept for root alone. Further identities, and a token, are in the settings.
 //!
 //! ```text
 //! keys/                     0700 root
@@ -10,8 +10,9 @@
 //! ```
 
 use cofferdam_deed::pem;
-use cofferdam_keys::{HostIdentity, Identities, Providers, Recipient, WrappedKey};
+use cofferdam_keys::{HostIdentity, Identities, Pkcs11, Pkcs11Settings, Providers, Recipient, WrappedKey};
 use cofferdam_linux::file::{open_trusted, read_limited, write_whole};
+use cofferdam_model::settings::{KeySettings, TokenSettings};
 use cofferdam_model::{ErrorKind, Problem, Result, TenantName};
 use cofferdam_vault::{SigningKey, VolumeKey};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -43,7 +44,7 @@ impl HostKeys {
     ///
     /// # Errors
     /// `denied` where somebody else may read them; `corrupt` where one cannot be read; as the system says.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path, settings: &KeySettings) -> Result<Self> {
         let directory = directory(CWD, path)?;
         let tenants = directory_in(&directory, TENANTS)?;
         let identity = identity(&path.join(IDENTITY))?;
@@ -51,8 +52,14 @@ impl HostKeys {
             path: path.to_owned(),
             directory,
             tenants,
-            identities: Identities::of(identity),
-            providers: Providers::none(),
+            identities: settings
+                .identities
+                .iter()
+                .try_fold(Identities::of(identity), |all, file| all.with_file(file))?,
+            providers: match &settings.pkcs11 {
+                Some(token) => Providers::none().with(Box::new(provider(token)))?,
+                None => Providers::none(),
+            },
         })
     }
 
@@ -166,6 +173,27 @@ impl HostKeys {
         pem::write_private(&key, |text| write_whole(directory, name, text, 0o600)).map_err(fail)?;
         Ok(key)
     }
+}
+
+/// Makes an AES-256 key in the token of the settings, under the label that a recipient names; it never leaves the token.
+///
+/// # Errors
+/// `invalid` where there is no token in the settings, or the recipient names no key of it; `conflict` where it has one of this
+/// label already; as the token says.
+pub(crate) fn make_token_key(settings: &KeySettings, recipient: &Recipient) -> Result<()> {
+    let token = settings.pkcs11.as_ref().ok_or_else(|| {
+        Problem::invalid("the settings name no PKCS#11 token").remedy("set up [keys.pkcs11] in the settings")
+    })?;
+    provider(token).make_key(recipient)
+}
+
+/// Nothing is loaded and nobody logged in before a key of the token is needed, so a token that is away keeps nothing else.
+fn provider(token: &TokenSettings) -> Pkcs11 {
+    Pkcs11::new(Pkcs11Settings {
+        module: token.module.clone(),
+        token: token.token.clone(),
+        pin_file: token.pin_file.clone(),
+    })
 }
 
 /// The host's identity, made where it is missing.

@@ -13,22 +13,36 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::PoisonError;
 
-/// Makes all that there is of a volume but its record. Its tenant has a key already.
+/// Makes all that there is of a volume but its record, signed with the key that the host keeps for its tenant.
 ///
 /// # Errors
 /// `denied` where the host does not keep the tenant's key; `invalid` for a size that no disk has; `unavailable`, as the system
 /// says. What was made until then is left, to be destroyed.
 pub(crate) fn make(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> Result<Sealed> {
+    // Asked first: without it the store would be made in vain.
+    let signing = super::deeds::tenant_key(daemon, new.name.tenant())?;
+    let deed = make_unsigned(daemon, new, id)?.sign(&signing)?;
+    daemon.sealed.put_deed(id, deed.bytes())?;
+    Ok(Sealed {
+        deed: deed.version(),
+        digest: *deed.digest(),
+    })
+}
+
+/// Makes all that there is of a volume but its record and its deed, which is to be signed. Its tenant has a key already.
+///
+/// # Errors
+/// As [`make`], but for the tenant's key.
+pub(crate) fn make_unsigned(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> Result<Deed> {
     let size = size_of(new).ok_or_else(|| Problem::internal("a sealed volume without a size"))?;
     let _turn = daemon.making.lock().unwrap_or_else(PoisonError::into_inner);
-    let pinned = super::deeds::pinned(&daemon.state.now(), new.name.tenant())?;
-    let signing = super::deeds::key_of(daemon, pinned, new.name.tenant())?;
+    let tenant = super::deeds::pinned(&daemon.state.now(), new.name.tenant())?
+        .ok_or_else(|| Problem::internal(format!("tenant {} has no key", new.name.tenant())))?;
     let key = VolumeKey::generate().map_err(|error| Problem::unavailable(format!("no key: {error}")))?;
     let recipients = daemon.keys.recipients()?;
     let wrapped = daemon.keys.wrap(&key, &recipients)?;
     daemon.sealed.make(id)?;
     make_store(daemon, id, size, &key)?;
-    let tenant = signing.verifying();
     let first = NewDeed {
         volume: id.clone(),
         name: new.name.clone(),
@@ -39,12 +53,7 @@ pub(crate) fn make(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> Result<Se
         owner: None,
         grants: Vec::new(),
     };
-    let deed = Deed::first(first, &tenant, &key, wrapped_for(&recipients, &wrapped))?.sign(&signing)?;
-    daemon.sealed.put_deed(id, deed.bytes())?;
-    Ok(Sealed {
-        deed: deed.version(),
-        digest: *deed.digest(),
-    })
+    Deed::first(first, &tenant, &key, wrapped_for(&recipients, &wrapped))
 }
 
 /// Has `cofferdam-disk` make the store, with the key through a pipe.

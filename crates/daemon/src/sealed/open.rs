@@ -155,8 +155,16 @@ impl Drop for Use {
     }
 }
 
-/// Records what looks like tampering.
+/// Records what looks like tampering; not of a volume that has been removed meanwhile, whose deed and store are rightly gone.
 pub(super) fn found(daemon: &Daemon, volume: &Volume, what: &str) {
+    let known = daemon
+        .state
+        .now()
+        .volume(&volume.name)
+        .is_ok_and(|known| known.id == volume.id);
+    if !known {
+        return;
+    }
     daemon.record_or_warn(vec![Event::Tampering {
         volume: volume.name.clone(),
         id: volume.id.clone(),

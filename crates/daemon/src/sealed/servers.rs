@@ -7,6 +7,7 @@ use super::slots::Opened;
 use crate::daemon::Daemon;
 use cofferdam_linux::readiness::Readable;
 use cofferdam_model::{Volume, VolumeId};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Child;
 use std::sync::Arc;
@@ -46,7 +47,11 @@ pub(super) fn look_after(daemon: &Arc<Daemon>, volume: &Volume, child: Option<Ch
     let tasks = daemon.tasks.clone();
     tasks.spawn(async move {
         let Ok(socket) = Readable::new(socket) else { return };
+        let mut told = Told::default();
         while let Ok(Some((what, tampering))) = socket.when_readable(server::heard).await {
+            let Some(what) = told.first_time(what) else {
+                continue;
+            };
             warn!(volume = %volume.name, tampering, "{what}");
             if tampering {
                 tokio::task::block_in_place(|| found(&daemon, &volume, &what));
@@ -54,6 +59,29 @@ pub(super) fn look_after(daemon: &Arc<Daemon>, volume: &Volume, child: Option<Ch
         }
         tokio::task::block_in_place(|| ended(&daemon, &volume, opening));
     });
+}
+
+/// What a server has told since it was opened. A block that does not verify is told at every read of it, and the ledger is no place
+/// for whoever reads it a million times.
+#[derive(Default)]
+struct Told(BTreeSet<String>);
+
+/// As many different things as are told of one opening.
+const TOLD_MAX: usize = 1024;
+
+impl Told {
+    /// What is to be told of this: itself, that there is more, or nothing.
+    fn first_time(&mut self, what: String) -> Option<String> {
+        if self.0.len() >= TOLD_MAX || !self.0.insert(what.clone()) {
+            return None;
+        }
+        match self.0.len() {
+            TOLD_MAX => Some(format!(
+                "{what}; what else is found until it is opened anew is not told"
+            )),
+            _ => Some(what),
+        }
+    }
 }
 
 /// A server has ended. Where it was told to, this knows already.
@@ -116,4 +144,21 @@ fn take_up(daemon: &Arc<Daemon>, id: &VolumeId, server: DiskServer) {
     });
     look_after(daemon, &volume, None, 0);
     close_if_free(daemon, id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thing_is_told_once_and_not_without_end() {
+        let mut told = Told::default();
+        assert_eq!(told.first_time("a".to_owned()).as_deref(), Some("a"));
+        assert_eq!(told.first_time("a".to_owned()), None);
+        let all: Vec<_> = (0..3 * TOLD_MAX)
+            .filter_map(|n| told.first_time(n.to_string()))
+            .collect();
+        assert_eq!(all.len(), TOLD_MAX - 1);
+        assert!(all.last().unwrap().contains("is not told"));
+    }
 }

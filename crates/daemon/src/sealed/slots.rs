@@ -71,6 +71,13 @@ impl OpenVolumes {
         opened.map(|opened| opened.server)
     }
 
+    /// Forgets a volume that was removed.
+    pub(crate) fn forget(&self, id: &VolumeId) {
+        if !self.is_used(id) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        }
+    }
+
     /// Waits for a volume that nobody holds any more to be closed, for as long as closing takes at most.
     pub(crate) fn settle(&self, id: &VolumeId) {
         for _ in 0..SETTLES {

@@ -8,9 +8,9 @@ mod snapshot;
 
 pub(crate) use records::{
     Change, Record, app_key, decision_key, grant_key, lease_key, making_key, measured_key, removing_key,
-    tenant_key, volume_key,
+    tenant_key, ticket_key, volume_key,
 };
-pub(crate) use snapshot::{DECISIONS_KEPT, Snapshot, TenantRecord};
+pub(crate) use snapshot::{DECISIONS_KEPT, Snapshot, TenantRecord, not_kept};
 
 use cofferdam_model::{Problem, Result};
 use cofferdam_registry::{Commit, Registry};

@@ -11,13 +11,16 @@
 //! | `decision/<16 hexadecimal digits>` | [`Decision`] |
 //! | `making/<volume id>` | nothing: the volume's store is being made, and nobody has seen it yet |
 //! | `removing/<volume id>` | nothing: the volume's data is still to be deleted |
+//! | `ticket/<ticket id>` | when a ticket that was good for one launch, and has had it, ends: an instant |
 
 use super::TenantRecord;
+use cofferdam_deed::TicketId;
 use cofferdam_model::api::Decision;
 use cofferdam_model::{
     App, AppName, Attachment, ContainerId, DecisionId, Grant, Measurement, Problem, Result, TenantName,
     Volume, VolumeId, VolumeName,
 };
+use jiff::Timestamp;
 
 /// One record of the registry.
 #[derive(Debug, Clone)]
@@ -34,6 +37,10 @@ pub(crate) enum Record {
     Decision(Box<Decision>),
     Making(VolumeId),
     Removing(VolumeId),
+    UsedTicket {
+        id: TicketId,
+        until: Timestamp,
+    },
 }
 
 /// One thing that shall be different.
@@ -90,6 +97,11 @@ pub(crate) fn removing_key(id: &VolumeId) -> String {
     format!("removing/{id}")
 }
 
+/// The key of a ticket that was used.
+pub(crate) fn ticket_key(id: TicketId) -> String {
+    format!("ticket/{id}")
+}
+
 impl Record {
     /// Where the record lies.
     pub(crate) fn key(&self) -> String {
@@ -103,6 +115,7 @@ impl Record {
             Record::Decision(decision) => decision_key(decision.id),
             Record::Making(id) => making_key(id),
             Record::Removing(id) => removing_key(id),
+            Record::UsedTicket { id, .. } => ticket_key(*id),
         }
     }
 
@@ -120,6 +133,7 @@ impl Record {
             Record::Measured(measurement) => serde_json::to_vec(measurement),
             Record::Decision(decision) => serde_json::to_vec(decision),
             Record::Making(_) | Record::Removing(_) => Ok(b"{}".to_vec()),
+            Record::UsedTicket { until, .. } => serde_json::to_vec(until),
         };
         encoded.map_err(|error| Problem::internal(format!("cannot write the record {}: {error}", self.key())))
     }
@@ -149,6 +163,10 @@ impl Record {
             "decision" => Record::Decision(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "making" => Record::Making(VolumeId::try_from(rest.to_owned())?),
             "removing" => Record::Removing(VolumeId::try_from(rest.to_owned())?),
+            "ticket" => Record::UsedTicket {
+                id: TicketId::try_from(rest.to_owned())?,
+                until: serde_json::from_slice(bytes).map_err(wrong)?,
+            },
             _ => {
                 return Err(
                     Problem::corrupt("no such kind of record").remedy("it may come from a newer Cofferdam")
@@ -176,6 +194,7 @@ mod tests {
             name: "a".parse().unwrap(),
             created: jiff::Timestamp::UNIX_EPOCH,
             key: None,
+            members: Default::default(),
         });
         let bytes = tenant.encode().unwrap();
         assert!(Record::decode("tenant/a", &bytes).is_ok());

@@ -1,8 +1,8 @@
 //! The registry in memory, indexed for the questions that are asked.
 
 use super::{Change, Record};
-use cofferdam_deed::PublicKey;
-use cofferdam_model::api::Decision;
+use cofferdam_deed::{PublicKey, TicketId};
+use cofferdam_model::api::{Decision, Member};
 use cofferdam_model::{
     AppName, Attachment, ContainerId, DecisionId, Measurement, Problem, Result, TenantName, Volume, VolumeId,
     VolumeName,
@@ -24,6 +24,15 @@ pub(crate) struct TenantRecord {
     /// The key that verifies its deeds; none until it owns the first sealed volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<PublicKey>,
+    /// Who may act for it, besides the operator.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) members: BTreeSet<Member>,
+}
+
+/// A decision that is kept no longer, or never was.
+pub(crate) fn not_kept(id: DecisionId) -> Problem {
+    Problem::missing(format!("decision {id} is not kept"))
+        .remedy(format!("the last {DECISIONS_KEPT} are: cofferdam why"))
 }
 
 /// Everything that is known.
@@ -39,6 +48,7 @@ pub(crate) struct Snapshot {
     decisions: BTreeMap<u64, Decision>,
     making: BTreeSet<VolumeId>,
     removing: BTreeSet<VolumeId>,
+    used_tickets: BTreeMap<TicketId, Timestamp>,
 }
 
 impl Snapshot {
@@ -74,6 +84,7 @@ impl Snapshot {
             Record::Decision(decision) => drop(self.decisions.insert(decision.id.0, *decision)),
             Record::Making(id) => drop(self.making.insert(id)),
             Record::Removing(id) => drop(self.removing.insert(id)),
+            Record::UsedTicket { id, until } => drop(self.used_tickets.insert(id, until)),
         }
     }
 
@@ -100,6 +111,7 @@ impl Snapshot {
             "decision" => drop(u64::from_str_radix(rest, 16).map(|id| self.decisions.remove(&id))),
             "making" => drop(VolumeId::try_from(rest.to_owned()).map(|id| self.making.remove(&id))),
             "removing" => drop(VolumeId::try_from(rest.to_owned()).map(|id| self.removing.remove(&id))),
+            "ticket" => drop(TicketId::try_from(rest.to_owned()).map(|id| self.used_tickets.remove(&id))),
             _ => {}
         }
     }
@@ -196,10 +208,7 @@ impl Snapshot {
     /// # Errors
     /// `missing` where it is not kept any more, or never was.
     pub(crate) fn decision(&self, id: DecisionId) -> Result<&Decision> {
-        self.decisions.get(&id.0).ok_or_else(|| {
-            Problem::missing(format!("decision {id} is not kept"))
-                .remedy(format!("the last {DECISIONS_KEPT} are: cofferdam why"))
-        })
+        self.decisions.get(&id.0).ok_or_else(|| not_kept(id))
     }
 
     /// The id of the decision that is taken next.
@@ -214,6 +223,19 @@ impl Snapshot {
     /// Volumes whose store is being made, or was when an earlier daemon ended.
     pub(crate) fn making(&self) -> impl Iterator<Item = &VolumeId> {
         self.making.iter()
+    }
+
+    /// Whether a ticket that was good for one launch has had it.
+    pub(crate) fn is_used(&self, ticket: TicketId) -> bool {
+        self.used_tickets.contains_key(&ticket)
+    }
+
+    /// Used tickets that do not hold any more, so that nobody has to remember them.
+    pub(crate) fn stale_tickets(&self, now: Timestamp) -> impl Iterator<Item = TicketId> {
+        self.used_tickets
+            .iter()
+            .filter(move |(_, until)| **until <= now)
+            .map(|(id, _)| *id)
     }
 
     /// Volumes whose data is still to be deleted.

@@ -61,6 +61,7 @@ pub(crate) fn rule() -> LaunchRule {
         network: NetworkRule::Own,
         mounts: ["/etc/postgres".to_owned()].into(),
         allow: ["cap:NET_ADMIN".parse().unwrap()].into(),
+        ticket: false,
     }
 }
 
@@ -74,6 +75,7 @@ pub(crate) fn plain_rule() -> LaunchRule {
         network: NetworkRule::Own,
         mounts: [].into(),
         allow: [].into(),
+        ticket: false,
     }
 }
 

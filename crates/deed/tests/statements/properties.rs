@@ -42,17 +42,27 @@ fn any_rule() -> impl Strategy<Value = LaunchRule> {
     ];
     let cwd = proptest::option::of(any::<String>());
     let mounts = btree_set(any::<String>(), 0..3);
-    (any::<[u8; 32]>(), command, user, cwd, network, mounts).prop_map(
-        |(image, command, user, cwd, network, mounts)| LaunchRule {
-            image: Sha256::from_bytes(image),
-            command,
-            user,
-            cwd,
-            network,
-            mounts,
-            allow: [].into(),
-        },
+    (
+        any::<[u8; 32]>(),
+        command,
+        user,
+        cwd,
+        network,
+        mounts,
+        any::<bool>(),
     )
+        .prop_map(
+            |(image, command, user, cwd, network, mounts, ticket)| LaunchRule {
+                image: Sha256::from_bytes(image),
+                command,
+                user,
+                cwd,
+                network,
+                mounts,
+                allow: [].into(),
+                ticket,
+            },
+        )
 }
 
 fn any_grant() -> impl Strategy<Value = DeedGrant> {

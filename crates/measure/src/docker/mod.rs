@@ -19,7 +19,7 @@ mod tests;
 use crate::config::{self, Config, Linux};
 use crate::mounts::{self, EngineFiles, FileId};
 use crate::state_tree::StateTree;
-use crate::{Bundle, Engine, Evidence, Placeholders, namespaces, privileges};
+use crate::{Bundle, Engine, Evidence, Placeholders, namespaces, privileges, ticket};
 use cofferdam_model::{ContainerId, IdRange, ImageIdentity, Measurement, Owner, Problem, Result, User};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -57,10 +57,12 @@ impl Engine for Docker {
         overlay::check(&state, &layers, bundle.root)?;
         let config = config::parse(bundle.config)?;
         let engine_files = engine_files(&state, bundle.container)?;
+        let ticket = ticket::of(&config)?;
         let measurement = assemble(bundle, &config, image, &layers, &engine_files, placeholders)?;
         Ok(Some(Evidence {
             measurement,
             layers: layers.image,
+            ticket,
         }))
     }
 }
@@ -129,6 +131,7 @@ fn assemble(
             .map(|sets| privileges::bare(&sets.bounding))
             .unwrap_or_default(),
         id_map: own_map(linux)?,
+        ticket: None,
     })
 }
 

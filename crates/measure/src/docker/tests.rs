@@ -177,7 +177,9 @@ fn open(path: &Path) -> OwnedFd {
 fn an_ordinary_container_is_measured_whole() {
     let host = Host::new();
     std::fs::create_dir(host.path("placeholder")).unwrap();
-    let Evidence { measurement, layers } = host.measure().unwrap();
+    let Evidence {
+        measurement, layers, ..
+    } = host.measure().unwrap();
     assert_eq!(
         measurement.image,
         ImageIdentity {

@@ -36,6 +36,7 @@ fn running(cwd: &str, program: &str) -> Measurement {
         privileges: Default::default(),
         capabilities: Default::default(),
         id_map: None,
+        ticket: None,
     }
 }
 

@@ -6,9 +6,9 @@
 use crate::{
     cedar::Asked,
     facts::{Facts, Right},
-    rule::{Mismatch, mismatches},
+    rule::{Difference, Mismatch, mismatches},
 };
-use cofferdam_model::{App, AppName, Grant, Problem};
+use cofferdam_model::{App, AppName, Grant, Problem, TICKET_VARIABLE};
 
 /// How many apps are compared with the measurement only to explain a denial.
 const EXPLAINED: usize = 3;
@@ -111,7 +111,13 @@ impl Denial<'_> {
             }
             Denial::Mismatched(mismatches) => {
                 let all: Vec<String> = mismatches.iter().map(Mismatch::to_string).collect();
-                closed(&first(&all))
+                match mismatches.as_slice() {
+                    // All else fits: whoever launches it may have forgotten the ticket, or it is too old.
+                    [Mismatch { app, difference: Difference::Ticket(_) }] => closed(&first(&all)).remedy(format!(
+                        "hand a ticket over in {TICKET_VARIABLE}; its tenant issues one with: cofferdam ticket issue {app}"
+                    )),
+                    _ => closed(&first(&all)),
+                }
             }
             Denial::NoGrant => Problem::denied(format!("no app has a grant on {volume}"))
                 .remedy(format!("cofferdam grant {volume} APP")),

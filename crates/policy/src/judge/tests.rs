@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fixture::{app, attachment, digest, grant, measurement, mount, now};
-use cofferdam_model::{AppName, Command, ErrorKind, Grant, Namespace, Owner, UserRule};
+use cofferdam_model::{AppName, Command, ErrorKind, Grant, Namespace, Owner, TicketFound, UserRule};
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
@@ -44,6 +44,43 @@ fn denied(judge: &Judge, facts: &Facts, measurement: &Measurement) -> Problem {
 
 fn name(text: &str) -> AppName {
     text.parse().unwrap()
+}
+
+#[test]
+fn an_app_that_requires_a_ticket_is_proved_by_its_own_alone() {
+    let mut required = app("payments.postgres", 1);
+    required.rule.ticket = true;
+    let facts = facts_of([required], [grant("payments.pgdata", "payments.postgres")]);
+    let with = |ticket| Measurement {
+        ticket,
+        ..measurement()
+    };
+    let missing = denied(&judge(""), &facts, &with(None));
+    assert!(missing.message.contains("it brings no ticket"), "{missing}");
+    assert!(
+        missing
+            .to_string()
+            .contains("cofferdam ticket issue payments.postgres"),
+        "{missing}"
+    );
+    let others = with(Some(TicketFound::Holds(name("reports.postgres"))));
+    let others = denied(&judge(""), &facts, &others);
+    assert!(others.message.contains("for another app"), "{others}");
+    assert!(!others.message.contains("reports"), "{others}");
+    let bad = with(Some(TicketFound::Fails("it is \u{1b}[31mold".to_owned())));
+    let bad = denied(&judge(""), &facts, &bad);
+    assert!(bad.message.contains("proves nothing"), "{bad}");
+    assert!(!bad.message.contains('\u{1b}'), "{bad}");
+    let own = with(Some(TicketFound::Holds(name("payments.postgres"))));
+    assert!(open(&judge(""), &facts, &own).outcome.is_ok());
+    // Without a ticket and with another command, the ticket alone would not help, and is not advised.
+    let mut both = with(None);
+    both.argv = vec!["sh".to_owned()];
+    assert!(
+        !denied(&judge(""), &facts, &both)
+            .to_string()
+            .contains("ticket issue")
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ cases!("sealed":
     a_deed_that_was_changed_opens_nothing,
     an_older_deed_opens_nothing,
     a_registry_that_lies_grants_nothing,
+    a_registry_that_lies_drops_no_ticket,
     a_registry_that_lies_lets_nobody_exec,
     a_registry_that_lies_shares_no_exclusive_volume,
     a_registry_that_lies_makes_no_plain_volume_of_a_sealed_one,
@@ -96,6 +97,17 @@ fn a_registry_that_lies_grants_nothing(scene: &mut Scene) -> Outcome {
     let shown = scene.cofferdam(&["volume", "show", &volume])?.ok()?;
     shown.says(&[&app])?;
     opens_with(scene, &volume, &["the deed of", "grants", "nothing"])
+}
+
+/// The app's rule is in the deed, and with it that a ticket is required.
+fn a_registry_that_lies_drops_no_ticket(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &["--size", "64M"])?;
+    let app = scene.app("app", "tiny:1", &["--require-ticket"])?;
+    scene.grant(&volume, &app, &[])?;
+    opens_with(scene, &volume, &["it brings no ticket"])?;
+    let key = format!("app/{app}");
+    forge(scene, &key, &key, "old['rule'].pop('ticket')")?;
+    opens_with(scene, &volume, &["the deed of"])
 }
 
 fn a_registry_that_lies_lets_nobody_exec(scene: &mut Scene) -> Outcome {

@@ -2,11 +2,13 @@
 //! the host, and nothing but the deed that the tenant has signed opens them.
 
 pub(super) mod deed;
+pub(super) mod elsewhere;
 pub(super) mod ledger;
 pub(super) mod life;
 pub(super) mod moving;
 pub(super) mod store;
 pub(super) mod taking_back;
+pub(super) mod tokens;
 
 use crate::{
     Outcome, Ran,
