@@ -1,4 +1,4 @@
-//! Asks a person before data is destroyed.
+//! Asks a person before data is destroyed, or something is signed.
 
 use cofferdam_model::{Problem, Result};
 use std::io::{BufRead, IsTerminal, Write};
@@ -13,16 +13,24 @@ const ANSWER_MAX: u64 = 1024;
 /// `invalid` with `otherwise` as the next step where there is nobody to ask; `denied` for any answer
 /// but yes.
 pub(crate) fn ask(question: &str, otherwise: &str) -> Result<()> {
-    let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
-    if !stdin.is_terminal() || !stderr.is_terminal() {
-        return Err(
-            Problem::invalid("this destroys data, and there is no terminal to ask on").remedy(otherwise),
-        );
-    }
-    settle(question, stdin.lock(), stderr.lock())
+    let nobody = "this destroys data, and there is no terminal to ask on";
+    agree(question, nobody, otherwise, "nothing was removed")
 }
 
-fn settle(question: &str, input: impl BufRead, mut output: impl Write) -> Result<()> {
+/// Asks on the terminal whether something is wanted.
+///
+/// # Errors
+///
+/// `invalid` with `nobody` and `otherwise` where there is nobody to ask; `denied` with `left` for any answer but yes.
+pub(crate) fn agree(question: &str, nobody: &str, otherwise: &str, left: &str) -> Result<()> {
+    let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
+    if !stdin.is_terminal() || !stderr.is_terminal() {
+        return Err(Problem::invalid(nobody).remedy(otherwise));
+    }
+    settle(question, left, stdin.lock(), stderr.lock())
+}
+
+fn settle(question: &str, left: &str, input: impl BufRead, mut output: impl Write) -> Result<()> {
     let unheard = |error| Problem::unavailable(format!("cannot ask on the terminal: {error}"));
     write!(output, "{question} [y/N] ")
         .and_then(|()| output.flush())
@@ -31,7 +39,7 @@ fn settle(question: &str, input: impl BufRead, mut output: impl Write) -> Result
     input.take(ANSWER_MAX).read_line(&mut answer).map_err(unheard)?;
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Problem::denied("nothing was removed")),
+        _ => Err(Problem::denied(left)),
     }
 }
 
@@ -50,7 +58,7 @@ mod tests {
             ("n\n", false),
         ] {
             let mut asked = Vec::new();
-            let outcome = settle("Remove it?", answer.as_bytes(), &mut asked);
+            let outcome = settle("Remove it?", "nothing was removed", answer.as_bytes(), &mut asked);
             assert_eq!(outcome.is_ok(), agreed, "{answer:?}");
             assert_eq!(asked, b"Remove it? [y/N] ");
         }

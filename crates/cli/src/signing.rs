@@ -1,11 +1,11 @@
 //! Signing where a tenant's key is: the daemon says what is to be signed, and never sees the key.
 
-use crate::{context::Context, report::Report};
+use crate::{confirm, context::Context, report::Report, visible};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use cofferdam_deed::{Deed, Draft, pem};
+use cofferdam_deed::{Deed, DeedGrant, Draft, Expected, SignedDeed, pem};
 use cofferdam_model::{
-    AppName, Problem, Result,
-    api::{DeedAct, DeedAnswer, NewDeed},
+    Problem, Result,
+    api::{DeedAct, DeedAnswer, NewDeed, NewVolume, SIZE_DEFAULT},
 };
 use cofferdam_vault::SigningKey;
 use std::{fs::File, path::Path};
@@ -25,8 +25,9 @@ pub(crate) fn key(file: &Path) -> Result<SigningKey> {
 /// Has the daemon do what the tenant signs here; answers with what was signed, none where nothing had to be.
 ///
 /// # Errors
-/// `conflict` where the daemon asks for a signature under something else; as the daemon answers.
-pub(crate) fn act(context: &Context, file: &Path, act: DeedAct) -> Result<Option<Deed>> {
+/// `conflict` where the daemon asks for a signature under something else; `denied` where a person does not want it; as the
+/// daemon answers.
+pub(crate) fn act(context: &Context, file: &Path, yes: bool, act: DeedAct) -> Result<Option<Deed>> {
     let key = key(file)?;
     let ask = |deed| {
         let new = NewDeed {
@@ -35,38 +36,66 @@ pub(crate) fn act(context: &Context, file: &Path, act: DeedAct) -> Result<Option
         };
         context.daemon.post::<DeedAnswer>("/v1/deeds", &new)
     };
-    let DeedAnswer::Sign(text) = ask(None)? else {
+    let DeedAnswer::Sign { draft, current } = ask(None)? else {
         return Ok(None);
     };
-    let bytes = STANDARD
-        .decode(text)
-        .map_err(|_| Problem::invalid("what the daemon wants signed is no base64"))?;
-    let draft = Draft::parse(&bytes)?;
-    is_what_was_asked(draft.deed(), &act)?;
+    let draft = Draft::parse(&decoded(&draft)?)?;
+    let current = current.as_deref().map(decoded).transpose()?;
+    is_what_was_asked(&draft, current.as_deref(), &act, &key)?;
+    if !yes {
+        agreed(draft.deed(), &act)?;
+    }
     let signed = draft.sign(&key)?;
     match ask(Some(STANDARD.encode(signed.bytes())))? {
         DeedAnswer::Done => Ok(Some(draft.deed().clone())),
-        DeedAnswer::Sign(_) => Err(
-            Problem::conflict("the daemon wants something else signed than before")
-                .remedy("somebody changed the volume meanwhile: do it again"),
-        ),
+        DeedAnswer::Sign { .. } => Err(Problem::conflict(
+            "the daemon wants something else signed than before",
+        )
+        .remedy("somebody changed the volume meanwhile: do it again")),
     }
 }
 
-/// A daemon that lies must not get a signature under what nobody asked for.
-fn is_what_was_asked(deed: &Deed, act: &DeedAct) -> Result<()> {
-    let granted = |app: &AppName| deed.grants().iter().find(|grant| grant.app == *app);
-    let fits = deed.name() == act.volume()
-        && match act {
-            DeedAct::Create(new) => {
-                deed.version() == 1 && deed.grants().is_empty() && deed.access() == new.access
+fn decoded(text: &str) -> Result<Vec<u8>> {
+    STANDARD
+        .decode(text)
+        .map_err(|_| Problem::invalid("what the daemon wants signed is no base64"))
+}
+
+/// A daemon, or a registry below it, that lies must not get a signature under what nobody asked for. What follows a deed that
+/// the tenant has signed himself is worked out here again, and must be the same, byte by byte; but for the rule of an app that is
+/// granted something, which the daemon alone knows, and which is shown before anything is signed.
+fn is_what_was_asked(draft: &Draft, current: Option<&[u8]>, act: &DeedAct, key: &SigningKey) -> Result<()> {
+    let deed = draft.deed();
+    if deed.tenant_key() != key.verifying() {
+        // Its own words for it are better.
+        return draft.sign(key).map(drop);
+    }
+    let fits = match (act, current) {
+        (DeedAct::Create(new), None) => is_first_of(deed, new),
+        (DeedAct::Grant(grant), Some(current)) => {
+            let current = own(deed, current, key)?;
+            let rule = deed.grants().iter().find(|held| held.app == grant.app);
+            let rule = rule.map(|held| held.rule.clone());
+            match rule {
+                Some(rule) => follows(
+                    draft,
+                    current.with_grant(DeedGrant {
+                        app: grant.app.clone(),
+                        rule,
+                        write: grant.write,
+                        exec: grant.exec,
+                        until: grant.until,
+                    })?,
+                )?,
+                None => false,
             }
-            DeedAct::Grant(wanted) => granted(&wanted.app).is_some_and(|grant| {
-                (grant.write, grant.exec, grant.until) == (wanted.write, wanted.exec, wanted.until)
-            }),
-            DeedAct::Revoke { app, .. } => granted(app).is_none(),
-        };
-    if fits {
+        }
+        (DeedAct::Revoke { app, .. }, Some(current)) => {
+            follows(draft, own(deed, current, key)?.without_grant(app)?)?
+        }
+        _ => false,
+    };
+    if fits && deed.name() == act.volume() {
         return Ok(());
     }
     Err(Problem::conflict(format!(
@@ -74,6 +103,55 @@ fn is_what_was_asked(deed: &Deed, act: &DeedAct) -> Result<()> {
         deed.name()
     ))
     .remedy("look who can change that host, before you sign anything for it"))
+}
+
+/// The deed that the tenant has signed before.
+fn own(next: &Deed, current: &[u8], key: &SigningKey) -> Result<SignedDeed> {
+    let expected = Expected {
+        volume: next.volume(),
+        tenant_key: Some(key.verifying()),
+        seen: None,
+    };
+    cofferdam_deed::open(current, &expected)
+}
+
+fn follows(draft: &Draft, next: Deed) -> Result<bool> {
+    Ok(Draft::of(next)?.bytes() == draft.bytes())
+}
+
+fn is_first_of(deed: &Deed, new: &NewVolume) -> bool {
+    deed.version() == 1
+        && deed.previous().is_none()
+        && deed.grants().is_empty()
+        && deed.owner().is_none()
+        && deed.access() == new.access
+        && deed.size() == new.size.unwrap_or(SIZE_DEFAULT)
+}
+
+/// Shows what only the daemon knows, and asks whether it is meant.
+fn agreed(deed: &Deed, act: &DeedAct) -> Result<()> {
+    let told = match act {
+        DeedAct::Create(_) => format!("whoever opens its key: {}", deed.recipients().join(", ")),
+        DeedAct::Grant(grant) => {
+            let rule = deed.grants().iter().find(|held| held.app == grant.app);
+            let rule = rule.and_then(|held| serde_json::to_string_pretty(&held.rule).ok());
+            format!(
+                "{} is whatever satisfies this rule:\n{}",
+                grant.app,
+                rule.unwrap_or_default()
+            )
+        }
+        // What is left was signed before.
+        DeedAct::Revoke { .. } => return Ok(()),
+    };
+    told.lines()
+        .for_each(|line| eprintln!("{}", visible::visible(line)));
+    confirm::agree(
+        &format!("Sign version {} of the deed of {}?", deed.version(), deed.name()),
+        "there is no terminal to show on what is signed",
+        "see the rule with cofferdam app show, and add --yes",
+        "nothing was signed",
+    )
 }
 
 /// With a note of all that the deed now says, since the daemon alone knew what it said before.

@@ -43,6 +43,8 @@ pub(crate) struct Daemon {
     pub(crate) making: Mutex<()>,
     /// New volumes whose first deeds wait to be signed elsewhere.
     unsigned: Mutex<BTreeMap<VolumeName, Unsigned>>,
+    /// Held while one of them is made.
+    pub(crate) drafting: Mutex<()>,
     /// New volumes that are being given their first content.
     pub(crate) first_contents: FirstContents,
     /// Where tasks that outlive a request run.
@@ -81,6 +83,7 @@ impl Daemon {
             tenant_keys: Mutex::new(()),
             making: Mutex::new(()),
             unsigned: Mutex::default(),
+            drafting: Mutex::new(()),
             first_contents: FirstContents::default(),
             tasks: tokio::runtime::Handle::current(),
             boot,

@@ -214,7 +214,8 @@ impl<T: Document> Envelope<T> {
     }
 
     /// Whether it is said that this key has signed. Proves nothing.
-    pub(crate) fn names(&self, key: &VerifyingKey) -> bool {
+    #[must_use]
+    pub fn names(&self, key: &VerifyingKey) -> bool {
         let wanted = KeyId::of(key);
         self.signatures.iter().any(|(id, _)| *id == wanted)
     }

@@ -83,10 +83,11 @@ pub fn read_sealed(descriptor: OwnedFd, limit: usize) -> io::Result<Vec<u8>> {
     read_limited(file, limit)
 }
 
-/// Writes `name` in `directory` whole or not at all: under another name first, then renamed over it.
+/// Writes `name` in `directory` whole or not at all, and durably: under another name first, then renamed over it.
 ///
 /// # Errors
-/// As openat(2), write(2), fsync(2) and renameat(2). Nothing is left behind.
+/// As openat(2), write(2), fsync(2) and renameat(2). Nothing is left behind; where the directory itself cannot be brought to the
+/// disk, the new file is there, and may not be after a crash.
 pub fn write_whole(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
     let draft = format!(".{name}.new");
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -102,8 +103,12 @@ pub fn write_whole(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u3
         .and_then(|()| Ok(rustix::fs::renameat(directory, &draft, directory, name)?));
     if written.is_err() {
         rustix::fs::unlinkat(directory, &draft, AtFlags::empty())?;
+        return written;
     }
-    written
+    // The descriptor may be one that is not open for anything (O_PATH).
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(directory, c".", flags, Mode::empty())?;
+    Ok(rustix::fs::fsync(opened)?)
 }
 
 /// Opens the same file or directory again, with other rights, through its descriptor.

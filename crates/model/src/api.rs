@@ -18,6 +18,7 @@
 //! | `POST /v1/adoptions` | [`Adopt`] | [`VolumeDetail`] |
 //! | `PUT`, `DELETE /v1/volumes/{volume}/recipients/{recipient}` | – | [`VolumeDetail`] |
 //! | `POST /v1/volumes/{volume}/seal`, with `?now=true` whoever holds it | – | [`VolumeDetail`] |
+//! | `POST /v1/volumes/{volume}/accept-rollback` | – | [`VolumeDetail`] |
 //! | `GET /v1/grants` | – | list of [`Grant`] |
 //! | `PUT /v1/grants` | [`Grant`] | [`Grant`] |
 //! | `DELETE /v1/grants/{volume}/{app}`, with `?now=true` what is open too | – | [`Grant`] |
@@ -182,8 +183,14 @@ pub struct NewDeed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeedAnswer {
-    /// To be signed: the deed's bytes, in base64. Nothing has changed yet.
-    Sign(String),
+    /// Something is to be signed. Nothing has changed yet.
+    Sign {
+        /// The new deed's bytes, in base64.
+        draft: String,
+        /// The envelope of the deed that it follows, in base64; none for a volume's first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        current: Option<String>,
+    },
     /// It is done.
     Done,
 }
@@ -284,6 +291,10 @@ pub struct VolumeDetail {
     /// Bytes that a sealed volume takes up on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<ByteSize>,
+    /// Bytes used in a sealed volume's own filesystem when it was last looked at: asked for by itself, or closed. None where that
+    /// was before the daemon started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<ByteSize>,
     /// For whom a sealed volume's key is wrapped. Empty in lists, and where the deed cannot be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<String>,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ├── data/        what a container sees; its owner and mode are the volume's
-//! ├── owner        in a sealed one: the volume's owner, written once data/ is whole
+//! ├── owner        in a sealed one: the volume's owner, written before data/ is there
 //! └── data.new/    a first content that was not finished; wiped and made again
 //! ```
 
@@ -11,7 +11,7 @@ use crate::problem;
 use crate::trash::Trash;
 use cofferdam_linux::file::{read_limited, write_whole};
 use cofferdam_model::{Owner, Problem, Result};
-use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -52,17 +52,34 @@ impl FirstContent<'_> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(root, c".", flags, Mode::empty())?;
         let trash = Trash::open(root.as_fd())?;
-        let owner = lay(root.as_fd(), &trash, self, progress)?;
-        write_whole(root.as_fd(), OWNER, &serde_json::to_vec(&owner)?, 0o600)?;
-        Ok(owner)
+        // INVARIANT: `owner` is there, durably, before `data` is: so `data` without it was never made by this.
+        lay(root.as_fd(), &trash, self, progress, |owner| {
+            write_whole(root.as_fd(), OWNER, &serde_json::to_vec(owner)?, 0o600)
+        })
     }
 }
 
 /// Whose the content of a volume's own filesystem is; none where it has not been given any, or not wholly.
 ///
 /// # Errors
-/// `corrupt` where the note of it cannot be read.
+/// `corrupt` where the note of it cannot be read, or there is content and no note: it must not pass for a new volume.
 pub fn owner_within(root: BorrowedFd<'_>) -> Result<Option<Owner>> {
+    let has_data = match rustix::fs::statat(root, DATA, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => true,
+        Err(Errno::NOENT) => false,
+        Err(error) => return Err(problem("cannot look into the volume", error.into())),
+    };
+    match (has_data, note_of_owner(root)?) {
+        (true, None) => Err(Problem::corrupt(
+            "the volume has content, and neither its deed nor itself says whose",
+        )
+        .remedy("put its newest deed back beside the store")),
+        (true, owner) => Ok(owner),
+        (false, _) => Ok(None),
+    }
+}
+
+fn note_of_owner(root: BorrowedFd<'_>) -> Result<Option<Owner>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let note = match rustix::fs::openat(root, OWNER, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),
@@ -82,6 +99,7 @@ pub(crate) fn lay(
     trash: &Trash,
     first: &FirstContent<'_>,
     progress: &Progress,
+    note: impl FnOnce(&Owner) -> io::Result<()>,
 ) -> io::Result<Owner> {
     trash.throw(directory, DRAFT)?;
     trash.throw(directory, DATA)?;
@@ -107,6 +125,7 @@ pub(crate) fn lay(
             first.otherwise
         }
     };
+    note(&owner)?;
     rustix::fs::renameat(directory, DRAFT, directory, DATA)?;
     rustix::fs::fsync(directory)?;
     Ok(owner)

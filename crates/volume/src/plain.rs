@@ -77,7 +77,7 @@ impl PlainStore {
 
     fn build(&self, id: &VolumeId, first: &FirstContent<'_>, progress: &Progress) -> io::Result<Owner> {
         let directory = self.directory(id)?;
-        first_content::lay(directory.as_fd(), &self.trash, first, progress)
+        first_content::lay(directory.as_fd(), &self.trash, first, progress, |_| Ok(()))
     }
 
     /// A volume's own directory, made where there is none.

@@ -132,12 +132,13 @@ fn tear_down(scene: &Scene, other: &str, theirs: &str) -> Outcome {
 fn a_member_is_no_operator(scene: &mut Scene) -> Outcome {
     join(scene)?;
     let (own, user) = (tenant(scene), user(scene));
-    let acts: [&[&str]; 7] = [
+    let acts: [&[&str]; 8] = [
         &["tenant", "create", &own],
         &["tenant", "rm", &own],
         &["tenant", "member", "add", &own, "--user", "61235"],
         &["tenant", "member", "rm", &own, "--user", &user],
         &["volume", "adopt", "/var/lib/cofferdam/volumes/x"],
+        &["volume", "accept-rollback", &scene.named("data"), "--yes"],
         &["ledger", "tail"],
         &["ledger", "prove", "0"],
     ];

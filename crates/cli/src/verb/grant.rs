@@ -35,6 +35,9 @@ pub(crate) struct Give {
     /// The tenant's private key (PEM), where the tenant keeps its own
     #[arg(long, value_name = "FILE")]
     sign_with: Option<PathBuf>,
+    /// Sign without being shown the application's rule first
+    #[arg(long, short, requires = "sign_with")]
+    yes: bool,
 }
 
 /// Take back what a grant gave
@@ -71,7 +74,7 @@ impl Give {
         let before = self.before(context)?;
         let (given, signed) = match &self.sign_with {
             Some(file) => {
-                let deed = signing::act(context, file, DeedAct::Grant(wanted.clone()))?;
+                let deed = signing::act(context, file, self.yes, DeedAct::Grant(wanted.clone()))?;
                 (wanted, Some(deed))
             }
             None => (context.daemon.put("/v1/grants", &wanted)?, None),
@@ -122,7 +125,7 @@ impl Take {
             volume: self.volume.clone(),
             app: self.app.clone(),
         };
-        let deed = signing::act(context, file, act)?;
+        let deed = signing::act(context, file, true, act)?;
         if context.json {
             return Report::json(&DeedAnswer::Done);
         }

@@ -4,7 +4,7 @@ use crate::{age, context::Context, duration::End, report::Report, signing};
 use clap::{Args, Subcommand};
 use cofferdam_deed as deed;
 use cofferdam_linux::random;
-use cofferdam_model::{App, AppName, Problem, Result, TICKET_VARIABLE, api};
+use cofferdam_model::{App, AppName, Problem, Result, Sha256, TICKET_VARIABLE, api};
 use std::path::{Path, PathBuf};
 
 /// Issue tickets: they tell apart two tenants that run the same image
@@ -54,7 +54,7 @@ impl Ticket {
 }
 
 /// Signs it here; the daemon only says which image the app has.
-fn sign(new: api::NewTicket, file: &Path, context: &Context) -> Result<api::IssuedTicket> {
+fn sign(new: api::NewTicket, file: &Path, context: &Context) -> Result<(api::IssuedTicket, Option<Sha256>)> {
     let key = signing::key(file)?;
     let app: App = context.daemon.get(&format!("/v1/apps/{}", new.app))?;
     let id = random::bits().map_err(|error| Problem::internal(format!("no random numbers: {error}")))?;
@@ -74,11 +74,12 @@ fn sign(new: api::NewTicket, file: &Path, context: &Context) -> Result<api::Issu
         host: new.host,
         once: new.once,
     })?;
-    Ok(api::IssuedTicket {
+    let issued = api::IssuedTicket {
         ticket: ticket.sign(&key)?.text().to_owned(),
         app: new.app,
         until,
-    })
+    };
+    Ok((issued, Some(app.rule.image)))
 }
 
 impl Issue {
@@ -89,12 +90,18 @@ impl Issue {
             host: self.host.clone(),
             once: self.once,
         };
-        let issued = match &self.sign_with {
+        let (issued, image) = match &self.sign_with {
             Some(file) => sign(new, file, context)?,
-            None => context.daemon.post("/v1/tickets", &new)?,
+            None => (context.daemon.post("/v1/tickets", &new)?, None),
         };
         context.answer(&issued, || {
-            Report::default().line(&issued.ticket).note(format_args!(
+            let report = match &image {
+                Some(image) => {
+                    Report::default().note(format_args!("signed for {} with image {image}", issued.app))
+                }
+                None => Report::default(),
+            };
+            report.line(&issued.ticket).note(format_args!(
                 "holds until {}; hand it over with: docker run -e {TICKET_VARIABLE}=TICKET …",
                 age::full(issued.until, context.now)
             ))

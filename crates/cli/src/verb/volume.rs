@@ -84,6 +84,8 @@ pub(crate) enum Volume {
         /// The volume's directory, on the filesystem of /var/lib/cofferdam
         path: PathBuf,
     },
+    AcceptRollback(AcceptRollback),
+    #[command(visible_alias = "destroy")]
     Rm(Remove),
 }
 
@@ -113,9 +115,29 @@ pub(crate) struct Create {
     /// The tenant's private key (PEM), where the tenant keeps its own
     #[arg(long, value_name = "FILE")]
     sign_with: Option<PathBuf>,
+    /// Sign without being shown first whom its key is wrapped for
+    #[arg(long, short, requires = "sign_with")]
+    yes: bool,
 }
 
-/// Remove a volume and destroy all data in it
+/// Take an older copy of a volume that was put back on purpose
+///
+/// A store or a deed that is older than what this host has seen is refused, for whoever put it back may have done so to undo
+/// something. This is the operator's word that it was meant. What was written since is lost, and who opens the volume
+/// from now on works with what there is.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    cofferdam volume accept-rollback payments.pgdata\n  \
+    cofferdam volume accept-rollback payments.pgdata --yes")]
+pub(crate) struct AcceptRollback {
+    /// The volume, as tenant.name
+    volume: VolumeName,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Remove a volume and destroy all data in it: its keys first, then what they opened
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cofferdam volume rm payments.pgdata\n  \
@@ -143,6 +165,7 @@ impl Volume {
             Volume::Share { volume, recipient } => share(volume, recipient, context),
             Volume::Unshare { volume, recipient } => unshare(volume, recipient, context),
             Volume::Adopt { path } => adopt(path, context),
+            Volume::AcceptRollback(accept) => accept.run(context),
             Volume::Rm(remove) => remove.run(context),
         }
     }
@@ -164,7 +187,7 @@ impl Create {
         };
         let (made, signed): (VolumeDetail, _) = match &self.sign_with {
             Some(file) => {
-                let deed = signing::act(context, file, DeedAct::Create(wanted))?;
+                let deed = signing::act(context, file, self.yes, DeedAct::Create(wanted))?;
                 (context.daemon.get(&path(&self.volume))?, Some(deed))
             }
             None => (context.daemon.post("/v1/volumes", &wanted)?, None),
@@ -183,6 +206,24 @@ impl Create {
                 Some(deed) => signing::told(report, deed.as_ref()),
                 None => report,
             }
+        })
+    }
+}
+
+impl AcceptRollback {
+    fn run(&self, context: &Context) -> Result<Report> {
+        let name = &self.volume;
+        if !self.yes {
+            let question = format!("Take {name} as it lies there, and give up what was written since?");
+            confirm::ask(
+                &question,
+                &format!("cofferdam volume accept-rollback {name} --yes"),
+            )?;
+        }
+        let place = format!("{}/accept-rollback", path(name));
+        let accepted: VolumeDetail = context.daemon.post(&place, &())?;
+        context.answer(&accepted, || {
+            Report::default().line(format_args!("{name} is taken as it is"))
         })
     }
 }
@@ -364,6 +405,7 @@ fn facts(detail: &VolumeDetail, context: &Context) -> layout::Block {
                 .size
                 .map_or("none given".to_owned(), |size| size.to_string()),
         ),
+        ("used", detail.used.map_or("not looked at yet".to_owned(), about)),
         ("space", detail.space.map_or("not measured".to_owned(), about)),
         ("access", volume.access.to_string()),
         ("owner", owner),

@@ -2,9 +2,10 @@
 //!
 //! An act is recorded before it is done, so that nothing is done without a record; where it was refused, that is recorded too.
 
-use super::admin::{BODY_MAX, Caller};
+use super::admin::{BODY_MAX, Caller, place_for};
 use super::answer::{beside, respond};
 use crate::daemon::Daemon;
+use crate::operations::Asker;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Method;
@@ -13,7 +14,11 @@ use axum::response::Response;
 use cofferdam_ledger::{Actor, Event, digest};
 use cofferdam_model::Problem;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::warn;
+
+/// How long a request may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Characters of a piece of a body; a text of the ledger has at most 512.
 const PIECE: usize = 500;
@@ -28,15 +33,24 @@ pub(super) async fn recorded(
     if request.method() == Method::GET {
         return next.run(request).await;
     }
-    let by = peer.map_or(Actor::Daemon, |peer| Actor::Peer {
+    let by = peer.as_ref().map_or(Actor::Daemon, |peer| Actor::Peer {
         uid: peer.uid,
         pid: peer.pid,
     });
-    let (head, body) = request.into_parts();
-    let body = match to_bytes(body, BODY_MAX).await {
-        Ok(body) => body,
-        Err(error) => return refuse(Problem::invalid(format!("the request cannot be read: {error}"))),
+    let (mut head, body) = request.into_parts();
+    let body = match tokio::time::timeout(PATIENCE, to_bytes(body, BODY_MAX)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => return refuse(Problem::invalid(format!("the request cannot be read: {error}"))),
+        Err(_) => return refuse(Problem::invalid("the request did not arrive in time")),
     };
+    // Who began to ask may be nobody any more now that he has asked.
+    let asker = match peer.as_ref().map(|peer| Asker::of(&daemon, peer.uid)) {
+        Some(Ok(asker)) => asker,
+        Some(Err(problem)) => return refuse(problem),
+        None => return refuse(Problem::denied("it cannot be told who asks")),
+    };
+    let _place = place_for(&asker).await;
+    head.extensions.insert(asker);
     let subject = head
         .uri
         .path_and_query()

@@ -11,18 +11,20 @@ use crate::sealed::Signer;
 use axum::body::Bytes;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use axum::serve::IncomingStream;
 use axum::{Extension, Router};
 use cofferdam_linux::peer::{self, Peer};
-use cofferdam_model::api::{NewApp, NewDeed, NewTicket, NewVolume};
+use cofferdam_model::api::{DeedAct, NewApp, NewDeed, NewTicket, NewVolume};
 use cofferdam_model::{AppName, Grant, Maker, Problem, Result, VolumeName};
 use serde::{Deserialize, Serialize};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use tokio::net::UnixListener;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::warn;
 
 /// The longest request, in bytes.
@@ -83,6 +85,7 @@ fn router(daemon: &Arc<Daemon>, group: Option<u32>) -> Router {
         .route("/v1/volumes", get(volumes).post(create_volume))
         .route("/v1/volumes/{volume}", get(volume).delete(remove_volume))
         .route("/v1/volumes/{volume}/seal", post(seal_volume))
+        .route("/v1/volumes/{volume}/accept-rollback", post(accept_rollback))
         .route(
             "/v1/volumes/{volume}/recipients/{recipient}",
             put(share_volume).delete(unshare_volume),
@@ -119,13 +122,32 @@ async fn admit(
     };
     match asker {
         Ok(asker) => {
+            // Where there is a body, not before that has arrived.
+            let place = match *request.method() {
+                Method::GET => place_for(&asker).await,
+                _ => None,
+            };
             request.extensions_mut().insert(asker);
-            next.run(request).await
+            let response = next.run(request).await;
+            drop(place);
+            response
         }
         Err(problem) => {
             warn!(peer = ?peer.map(|peer| (peer.uid, peer.pid)), "refused at the admin API");
             respond::<()>(Err(problem))
         }
+    }
+}
+
+/// How many requests of members are worked on at once; each takes a thread, of which there are several hundred.
+static MEMBERS_AT_ONCE: Semaphore = Semaphore::const_new(32);
+
+/// Waits until a request may be worked on: however much members ask for, there are threads left for the operator, and for
+/// containers that start.
+pub(super) async fn place_for(asker: &Asker) -> Option<SemaphorePermit<'static>> {
+    match asker {
+        Asker::Operator => None,
+        Asker::Member(_) => MEMBERS_AT_ONCE.acquire().await.ok(),
     }
 }
 
@@ -259,6 +281,7 @@ async fn create_volume(State(daemon): Shared, Extension(asker): Who, body: Bytes
     done(&daemon, move |d| {
         let new: NewVolume = parse(&body)?;
         asker.must_own(new.name.tenant())?;
+        operations::is_within_limits(d, &asker, &new)?;
         operations::create_volume(d, &new, Maker::Admin)
     })
     .await
@@ -276,6 +299,9 @@ async fn act_by_deed(State(daemon): Shared, Extension(asker): Who, body: Bytes) 
     done(&daemon, move |d| {
         let new: NewDeed = parse(&body)?;
         asker.must_own(new.act.volume().tenant())?;
+        if let DeedAct::Create(volume) = &new.act {
+            operations::is_within_limits(d, &asker, volume)?;
+        }
         operations::act_by_deed(d, &new)
     })
     .await
@@ -356,6 +382,14 @@ async fn seal_volume(
 ) -> Response {
     done(&daemon, move |d| {
         operations::seal_volume(d, &owned_volume(&asker, &name)?, now)
+    })
+    .await
+}
+
+async fn accept_rollback(State(daemon): Shared, Extension(asker): Who, Path(name): Path<String>) -> Response {
+    done(&daemon, move |d| {
+        asker.must_operate()?;
+        operations::accept_rollback(d, &name.parse()?)
     })
     .await
 }

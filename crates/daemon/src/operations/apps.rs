@@ -113,7 +113,11 @@ pub(crate) fn remove_app(daemon: &Daemon, name: &AppName) -> Result<App> {
             .map(|grant| Change::Delete(grant_key(&grant.volume, &grant.app)))
             .collect();
         let volumes: Vec<_> = known.facts().grants_of(name).map(|grant| grant.volume).collect();
-        for volume in volumes {
+        // A deed of another tenant's is not this one's to change, nor in the way: it has this app's rule, and opens nothing alone.
+        for volume in volumes
+            .into_iter()
+            .filter(|volume| volume.tenant() == name.tenant())
+        {
             changes.extend(grants::deed_without(
                 daemon,
                 known,

@@ -86,7 +86,8 @@ impl Asker {
     /// all of them must be his, or asked for by apps of his.
     pub(crate) fn sees_decision(&self, decision: &Decision) -> bool {
         let his = |volume: &cofferdam_model::api::VolumeDecision| {
-            let by_him = volume.app.as_ref().is_some_and(|app| self.owns(app.tenant()));
+            // Where it was refused, that an app of his would have fitted makes it nobody else's business less.
+            let by_him = volume.allowed && volume.app.as_ref().is_some_and(|app| self.owns(app.tenant()));
             self.owns(volume.volume.tenant()) || by_him
         };
         match self {
@@ -132,11 +133,12 @@ mod tests {
         Asker::Member(tenants.iter().map(|name| name.parse().unwrap()).collect())
     }
 
+    /// Those with an app were let in.
     fn decision(volumes: &[(&str, Option<&str>)]) -> Decision {
         let one = |(volume, app): &(&str, Option<&str>)| VolumeDecision {
             volume: volume.parse().unwrap(),
             app: app.map(|app| app.parse().unwrap()),
-            allowed: false,
+            allowed: app.is_some(),
             read_only: false,
             reasons: Vec::new(),
         };
@@ -178,6 +180,15 @@ mod tests {
             ("reports.data", Some("reports.app"))
         ]));
         assert!(!sees(&[]), "nothing says whose it is");
+        let mut refused = decision(&[("reports.data", Some("payments.spy"))]);
+        refused
+            .volumes
+            .iter_mut()
+            .for_each(|volume| volume.allowed = false);
+        assert!(
+            !asker.sees_decision(&refused),
+            "an app of his own that would have fitted"
+        );
         assert!(Asker::Operator.sees_decision(&decision(&[])));
     }
 }

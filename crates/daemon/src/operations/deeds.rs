@@ -4,7 +4,6 @@ use super::{grants, volumes};
 use crate::daemon::Daemon;
 use crate::sealed::Signer;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use cofferdam_deed::Draft;
 use cofferdam_model::api::{DeedAct, DeedAnswer, NewDeed};
 use cofferdam_model::{Problem, Result};
 
@@ -25,21 +24,25 @@ pub(crate) fn act_by_deed(daemon: &Daemon, new: &NewDeed) -> Result<DeedAnswer> 
 }
 
 fn draft(daemon: &Daemon, act: &DeedAct) -> Result<DeedAnswer> {
-    let bytes = match act {
-        DeedAct::Create(new) => volumes::draft_volume(daemon, new)?,
-        DeedAct::Grant(grant) => bytes(grants::draft_grant(daemon, grant)?),
-        DeedAct::Revoke { volume, app } => bytes(grants::draft_revocation(daemon, volume, app)?),
+    let (draft, current) = match act {
+        DeedAct::Create(new) => match volumes::draft_volume(daemon, new)? {
+            Some(draft) => (draft, None),
+            None => return Ok(DeedAnswer::Done),
+        },
+        DeedAct::Grant(grant) => match grants::draft_grant(daemon, grant)? {
+            Some((draft, current)) => (draft.bytes().to_vec(), Some(current)),
+            // The deed says so already, or there is none: what is left to do needs no signature.
+            None => return perform(daemon, act, Vec::new()),
+        },
+        DeedAct::Revoke { volume, app } => match grants::draft_revocation(daemon, volume, app)? {
+            Some((draft, current)) => (draft.bytes().to_vec(), Some(current)),
+            None => return perform(daemon, act, Vec::new()),
+        },
     };
-    match (bytes, act) {
-        (Some(bytes), _) => Ok(DeedAnswer::Sign(STANDARD.encode(bytes))),
-        (None, DeedAct::Create(_)) => Ok(DeedAnswer::Done),
-        // The deed says so already, or there is none: what is left to do needs no signature.
-        (None, _) => perform(daemon, act, Vec::new()),
-    }
-}
-
-fn bytes(draft: Option<Draft>) -> Option<Vec<u8>> {
-    draft.map(|draft| draft.bytes().to_vec())
+    Ok(DeedAnswer::Sign {
+        draft: STANDARD.encode(draft),
+        current: current.map(|current| STANDARD.encode(current.bytes())),
+    })
 }
 
 fn perform(daemon: &Daemon, act: &DeedAct, deed: Vec<u8>) -> Result<DeedAnswer> {

@@ -5,7 +5,7 @@ use super::volumes::adopted;
 use crate::daemon::Daemon;
 use crate::sealed::{self, Signer};
 use crate::state::{Change, Record, Snapshot, grant_key};
-use cofferdam_deed::{DeedGrant, Draft};
+use cofferdam_deed::{DeedGrant, Draft, SignedDeed};
 use cofferdam_model::{App, AppName, Grant, Maker, Problem, Result, Volume, VolumeName};
 use jiff::Timestamp;
 
@@ -30,10 +30,14 @@ pub(crate) fn grant(daemon: &Daemon, grant: &Grant, by: &Signer) -> Result<Grant
             })?,
             None => volume,
         };
-        let changes = vec![
-            Change::Put(Record::Volume(Box::new(volume))),
-            Change::Put(Record::Grant(grant.clone())),
-        ];
+        // What is so already changes nothing: decisions that are being taken need not be taken again.
+        let mut changes = Vec::new();
+        if volume != *known.volume(&grant.volume)? {
+            changes.push(Change::Put(Record::Volume(Box::new(volume))));
+        }
+        if known.facts().grant(&grant.volume, &grant.app).as_ref() != Some(grant) {
+            changes.push(Change::Put(Record::Grant(grant.clone())));
+        }
         Ok((changes, grant.clone()))
     })
 }
@@ -47,7 +51,7 @@ fn lies_ahead(grant: &Grant) -> Result<()> {
 }
 
 /// The deed that a grant would lead to, to be signed elsewhere; none where there is nothing to sign.
-pub(crate) fn draft_grant(daemon: &Daemon, grant: &Grant) -> Result<Option<Draft>> {
+pub(crate) fn draft_grant(daemon: &Daemon, grant: &Grant) -> Result<Option<(Draft, SignedDeed)>> {
     lies_ahead(grant)?;
     let (volume, app) = {
         let known = daemon.state.now();
@@ -61,7 +65,11 @@ pub(crate) fn draft_grant(daemon: &Daemon, grant: &Grant) -> Result<Option<Draft
 }
 
 /// The deed that taking a grant back would lead to, likewise.
-pub(crate) fn draft_revocation(daemon: &Daemon, volume: &VolumeName, app: &AppName) -> Result<Option<Draft>> {
+pub(crate) fn draft_revocation(
+    daemon: &Daemon,
+    volume: &VolumeName,
+    app: &AppName,
+) -> Result<Option<(Draft, SignedDeed)>> {
     let volume = daemon.state.now().volume(volume)?.clone();
     match volume.sealed {
         Some(_) => sealed::draft(daemon, &volume, |deed| deed.without_grant(app)),

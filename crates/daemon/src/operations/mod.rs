@@ -21,6 +21,6 @@ pub(crate) use status::{attachments, decision, decisions, status};
 pub(crate) use tenants::{add_member, create_tenant, remove_member, remove_tenant, tenant, tenants};
 pub(crate) use tickets::issue_ticket;
 pub(crate) use volumes::{
-    Unsigned, create_volume, known_volume, known_volumes, remove_volume, seal_volume, size_of, tidy, volume,
-    volumes,
+    Unsigned, accept_rollback, create_volume, is_within_limits, known_volume, known_volumes, remove_volume,
+    seal_volume, size_of, tidy, volume, volumes,
 };

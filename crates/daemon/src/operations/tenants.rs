@@ -1,6 +1,7 @@
 //! Tenants: owners of apps and volumes. The tenant `default` always exists.
 
 use crate::daemon::Daemon;
+use crate::sealed;
 use crate::state::{Change, Record, Snapshot, TenantRecord, tenant_key};
 use cofferdam_deed::PublicKey;
 use cofferdam_model::api::{Member, NewTenant, Tenant};
@@ -20,7 +21,7 @@ pub(super) fn with_tenant(known: &Snapshot, name: &TenantName) -> Result<Vec<Cha
 
 /// A tenant as others see it; whether its key is here is looked at on the disk.
 fn with_place_of_key(daemon: &Daemon, tenant: Tenant) -> Tenant {
-    let key_kept = tenant.key.is_some() && daemon.keys.tenant(&tenant.name).is_ok_and(|key| key.is_some());
+    let key_kept = sealed::keeps_key(daemon, &daemon.state.now(), &tenant.name).unwrap_or(false);
     Tenant { key_kept, ..tenant }
 }
 
@@ -88,6 +89,11 @@ pub(super) fn with_key(daemon: &Daemon, name: &TenantName) -> Result<()> {
 /// Makes a tenant; one that exists with the same key, or whose key was not asked for, is answered with.
 pub(crate) fn create_tenant(daemon: &Daemon, new: &NewTenant) -> Result<Tenant> {
     let key: Option<PublicKey> = new.key.as_deref().map(str::parse).transpose()?;
+    let _turn = daemon.tenant_keys.lock().unwrap_or_else(PoisonError::into_inner);
+    if daemon.state.now().tenant(&new.name).is_err() {
+        // One that is left of an earlier tenant of this name must not sign for this one.
+        daemon.keys.destroy_tenant(&new.name)?;
+    }
     let made = daemon.state.change(|known| match known.tenant(&new.name) {
         Ok(record) if key.is_none() || record.key == key => Ok((Vec::new(), shown(known, record))),
         Ok(record) => Err(Problem::conflict(format!(
@@ -219,6 +225,7 @@ pub(crate) fn remove_tenant(daemon: &Daemon, name: &TenantName) -> Result<Tenant
         }
         Ok((vec![Change::Delete(tenant_key(name))], tenant))
     })?;
+    super::volumes::forget_unsigned(daemon, |volume, _| volume.tenant() == name);
     daemon.keys.destroy_tenant(name)?;
     Ok(removed)
 }

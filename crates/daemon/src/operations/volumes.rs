@@ -4,6 +4,7 @@
 //! one has its store and its deed before it has a record. Making and removing are recorded before there is any data and
 //! before any goes, so that a daemon that is killed in between puts things in order at its next start.
 
+use super::asker::Asker;
 use super::tenants::{self, with_tenant};
 use crate::daemon::Daemon;
 use crate::sealed;
@@ -13,7 +14,7 @@ use cofferdam_linux::random;
 use cofferdam_model::api::{NewVolume, SIZE_DEFAULT, VolumeDetail};
 use cofferdam_model::{ByteSize, Epoch, Kind, Maker, Problem, Result, Sealed, Volume, VolumeId, VolumeName};
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
@@ -70,28 +71,49 @@ pub(crate) struct Unsigned {
 /// How long a new volume waits for its deed's signature.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-/// As many as wait at once.
-const UNSIGNED_MAX: usize = 64;
+/// As many as wait of one tenant at once.
+const UNSIGNED_MAX: usize = 8;
 
 /// Makes a new sealed volume but for its deed's signature; answers what is to be signed, none where the volume is there already
 /// or needs no deed. Without the signature it is gone after a quarter of an hour, or with the daemon.
+///
+/// # Errors
+/// `invalid` where the host keeps the tenant's key, and can sign by itself; `busy` where too many wait; as [`create_volume`].
 pub(crate) fn draft_volume(daemon: &Daemon, new: &NewVolume) -> Result<Option<Vec<u8>>> {
-    forget_unsigned(daemon, |name, waiting| {
-        *name == new.name || waiting.since.elapsed() > PATIENCE
-    })?;
+    let tenant = new.name.tenant();
+    forget_unsigned(daemon, |_, waiting| waiting.since.elapsed() > PATIENCE);
     if new.kind == Kind::Plain || daemon.state.now().volume(&new.name).is_ok() {
         create_volume(daemon, new, Maker::Admin)?;
         return Ok(None);
     }
-    let id = random_id()?;
-    creation(&daemon.state.now(), new, Maker::Admin, &id, None)?;
-    if daemon.unsigned().len() >= UNSIGNED_MAX {
+    if let Some(waiting) = daemon.unsigned().get(&new.name)
+        && waiting.new == *new
+    {
+        return Ok(Some(waiting.draft.bytes().to_vec()));
+    }
+    if daemon.state.now().tenant(tenant)?.key.is_none()
+        || sealed::keeps_key(daemon, &daemon.state.now(), tenant)?
+    {
         return Err(
-            Problem::busy("too many new volumes wait for their deeds to be signed")
-                .remedy("sign those first, or wait a quarter of an hour"),
+            Problem::invalid(format!("the key of tenant {tenant} is kept by this host"))
+                .remedy("leave --sign-with out"),
         );
     }
-    tenants::with_key(daemon, new.name.tenant())?;
+    let id = random_id()?;
+    creation(&daemon.state.now(), new, Maker::Admin, &id, None)?;
+    // One at a time, so that none is more than may be.
+    let _turn = daemon.drafting.lock().unwrap_or_else(PoisonError::into_inner);
+    let theirs = daemon
+        .unsigned()
+        .keys()
+        .filter(|name| name.tenant() == tenant)
+        .count();
+    if theirs >= UNSIGNED_MAX {
+        return Err(Problem::busy(format!(
+            "{theirs} new volumes of tenant {tenant} wait to be signed"
+        ))
+        .remedy("sign those first, or wait a quarter of an hour"));
+    }
     let deed = begin_store(daemon, &id, || sealed::make_unsigned(daemon, new, &id))?;
     let draft = Draft::of(deed)?;
     let bytes = draft.bytes().to_vec();
@@ -101,7 +123,8 @@ pub(crate) fn draft_volume(daemon: &Daemon, new: &NewVolume) -> Result<Option<Ve
         draft,
         since: Instant::now(),
     };
-    if let Some(other) = daemon.unsigned().insert(new.name.clone(), waiting) {
+    let other = daemon.unsigned().insert(new.name.clone(), waiting);
+    if let Some(other) = other {
         forget(daemon, &other.id)?;
     }
     Ok(Some(bytes))
@@ -110,39 +133,83 @@ pub(crate) fn draft_volume(daemon: &Daemon, new: &NewVolume) -> Result<Option<Ve
 /// Makes the volume that waits for this deed.
 ///
 /// # Errors
-/// `missing` where none does; `corrupt` or `conflict` where it is not what was to be signed, or not signed by the tenant.
+/// `missing` where none does; `corrupt` or `conflict` where it is not what was to be signed, or not signed by the tenant: it waits
+/// on then.
 pub(crate) fn create_signed_volume(daemon: &Daemon, new: &NewVolume, deed: &[u8]) -> Result<VolumeDetail> {
-    let waiting = daemon.unsigned().remove(&new.name);
-    let Some(waiting) = waiting else {
-        return Err(
-            Problem::missing(format!("no volume {} waits for its deed to be signed", new.name))
-                .remedy("make it anew: what is not signed is kept for a quarter of an hour"),
-        );
-    };
-    let signed = match waiting.draft.accept(deed) {
-        Ok(signed) if waiting.new == *new => signed,
-        other => {
-            forget(daemon, &waiting.id)?;
-            let differs = Problem::conflict(format!("another {} was to be signed", new.name));
-            return Err(other.err().unwrap_or(differs));
+    forget_unsigned(daemon, |_, waiting| waiting.since.elapsed() > PATIENCE);
+    let (signed, id) = {
+        let mut unsigned = daemon.unsigned();
+        let Some(waiting) = unsigned.get(&new.name).filter(|waiting| waiting.new == *new) else {
+            return Err(Problem::missing(format!(
+                "no such volume {} waits for its deed to be signed",
+                new.name
+            ))
+            .remedy("make it anew: what is not signed is kept for a quarter of an hour"));
+        };
+        let signed = waiting.draft.accept(deed)?;
+        // The tenant may be another one of the same name by now.
+        let pinned = daemon.state.now().tenant(new.name.tenant())?.key;
+        if pinned != Some(signed.tenant_key().into()) {
+            return Err(Problem::conflict(format!(
+                "tenant {} has another key than the one that signed",
+                new.name.tenant()
+            ))
+            .remedy("make the volume anew"));
         }
+        let id = waiting.id.clone();
+        unsigned.remove(&new.name);
+        (signed, id)
     };
-    daemon.sealed.put_deed(&waiting.id, signed.bytes())?;
     let sealed = Sealed {
         deed: signed.version(),
         digest: *signed.digest(),
     };
-    record_volume(daemon, new, Maker::Admin, &waiting.id, Some(&sealed))
+    if let Err(problem) = daemon.sealed.put_deed(&id, signed.bytes()) {
+        forget(daemon, &id)?;
+        return Err(problem);
+    }
+    record_volume(daemon, new, Maker::Admin, &id, Some(&sealed))
 }
 
-/// Takes away new volumes that wait for a signature.
-fn forget_unsigned(daemon: &Daemon, which: impl Fn(&VolumeName, &Unsigned) -> bool) -> Result<()> {
+/// Takes away new volumes that wait for a signature. What cannot be taken away is left for the next start.
+pub(super) fn forget_unsigned(daemon: &Daemon, which: impl Fn(&VolumeName, &Unsigned) -> bool) {
     let gone: Vec<VolumeId> = {
         let mut unsigned = daemon.unsigned();
         let gone = unsigned.extract_if(.., |name, waiting| which(name, waiting));
         gone.map(|(_, waiting)| waiting.id).collect()
     };
-    gone.iter().try_for_each(|id| forget(daemon, id))
+    for id in gone {
+        if let Err(problem) = forget(daemon, &id) {
+            warn!(volume = %id, "what was made of an unsigned volume is left: {problem}");
+        }
+    }
+}
+
+/// Whether a member may make this volume: as many and as large ones as clients of Docker's may, for each tenant.
+///
+/// # Errors
+/// `denied`.
+pub(crate) fn is_within_limits(daemon: &Daemon, asker: &Asker, new: &NewVolume) -> Result<()> {
+    if matches!(asker, Asker::Operator) {
+        return Ok(());
+    }
+    if size_of(new).is_some_and(|size| size > DOCKER_SIZE_MAX) {
+        return Err(
+            Problem::denied(format!("a member's volume has at most {DOCKER_SIZE_MAX}"))
+                .remedy("have the operator make it"),
+        );
+    }
+    let known = daemon.state.now();
+    let theirs = known
+        .volumes()
+        .filter(|volume| volume.name.tenant() == new.name.tenant());
+    if theirs.count() >= DOCKER_VOLUMES_MAX {
+        return Err(
+            Problem::denied(format!("the tenant has {DOCKER_VOLUMES_MAX} volumes already"))
+                .remedy("remove some, or have the operator make this one"),
+        );
+    }
+    Ok(())
 }
 
 /// The tenant's key, the store and the deed of a new sealed volume. Until its record is there, a note says that it is being
@@ -282,17 +349,25 @@ fn detail(known: &Snapshot, volume: &Volume) -> VolumeDetail {
         grants: known.facts().grants_on(&volume.name).collect(),
         attachments: known.holders_of(&volume.name).cloned().collect(),
         space: None,
+        used: None,
         recipients: Vec::new(),
     }
 }
 
-/// The same, with the space that it takes up on the host.
-fn measured(daemon: &Daemon, detail: VolumeDetail) -> VolumeDetail {
-    let space = match detail.volume.kind() {
-        Kind::Sealed => daemon.sealed.space(&detail.volume.id).ok().map(ByteSize::bytes),
-        Kind::Plain => None,
-    };
-    VolumeDetail { space, ..detail }
+/// The same, with the space that it takes up on the host, and what is used of it. Only `now` its disk server is asked, which may take
+/// its time.
+fn measured(daemon: &Daemon, detail: VolumeDetail, now: bool) -> VolumeDetail {
+    if detail.volume.kind() == Kind::Plain {
+        return detail;
+    }
+    let id = &detail.volume.id;
+    let space = daemon.sealed.space(id).ok().map(ByteSize::bytes);
+    let used = daemon.open_volumes.used(id, now).map(ByteSize::bytes);
+    VolumeDetail {
+        space,
+        used,
+        ..detail
+    }
 }
 
 /// The same, with for whom its key is wrapped, as far as its deed can be read.
@@ -308,7 +383,7 @@ fn with_recipients(daemon: &Daemon, detail: VolumeDetail) -> VolumeDetail {
 pub(crate) fn volumes(daemon: &Daemon, sees: impl Fn(&Volume) -> bool) -> Result<Vec<VolumeDetail>> {
     let all = known_volumes(daemon).into_iter();
     let seen = all.filter(|detail| sees(&detail.volume));
-    Ok(seen.map(|detail| measured(daemon, detail)).collect())
+    Ok(seen.map(|detail| measured(daemon, detail, false)).collect())
 }
 
 /// A volume as the registry has it: nothing is looked at on the disk. For engines, which ask at every turn.
@@ -325,7 +400,7 @@ pub(crate) fn known_volumes(daemon: &Daemon) -> Vec<VolumeDetail> {
 
 /// One volume.
 pub(crate) fn volume(daemon: &Daemon, name: &VolumeName) -> Result<VolumeDetail> {
-    known_volume(daemon, name).map(|detail| with_recipients(daemon, measured(daemon, detail)))
+    known_volume(daemon, name).map(|detail| with_recipients(daemon, measured(daemon, detail, true)))
 }
 
 /// Removes a volume that nobody holds, with its data and its grants. Through Docker only what Docker made.
@@ -412,6 +487,40 @@ pub(crate) fn seal_volume(daemon: &Daemon, name: &VolumeName, now: bool) -> Resu
             )));
         }
     }
+    volume(daemon, name)
+}
+
+/// Takes a volume's store and deed as they are, though newer ones have been seen: an older copy was put back on purpose.
+///
+/// # Errors
+/// `invalid` for a plain volume; `busy` while it is open; as reading and confirming its deed.
+pub(crate) fn accept_rollback(daemon: &Daemon, name: &VolumeName) -> Result<VolumeDetail> {
+    let found = known_volume(daemon, name)?.volume;
+    if found.kind() == Kind::Plain {
+        return Err(Problem::invalid(format!(
+            "{name} is a plain volume, of which no copy is older"
+        )));
+    }
+    let older = sealed::as_it_lies(daemon, &found)?;
+    daemon.state.change(|known| {
+        let current = known.volume(name)?;
+        if current.id != found.id {
+            return Err(Problem::conflict(format!(
+                "{name} was removed and made anew meanwhile"
+            )));
+        }
+        if daemon.open_volumes.is_used(&found.id) {
+            return Err(Problem::busy(format!("{name} is open"))
+                .remedy(format!("close it first: cofferdam volume seal {name}")));
+        }
+        let volume = Volume {
+            sealed: Some(older),
+            ..current.clone()
+        };
+        Ok((vec![Change::Put(Record::Volume(Box::new(volume)))], ()))
+    })?;
+    sealed::forget_witness(daemon, &found.id)?;
+    info!(volume = %name, "an older copy was accepted");
     volume(daemon, name)
 }
 

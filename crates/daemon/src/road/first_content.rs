@@ -109,7 +109,7 @@ pub(super) fn ensure(
         };
         let owned = match owned.sealed {
             // Where the tenant's key is elsewhere, the volume's own note of it has to do.
-            Some(_) if sealed::keeps_key(daemon, owned.name.tenant())? => {
+            Some(_) if sealed::keeps_key(daemon, known, owned.name.tenant())? => {
                 sealed::change_deed(daemon, known, &owned, &Signer::Host, |deed| {
                     deed.with_owner(owner)
                 })?

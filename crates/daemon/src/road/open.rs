@@ -3,6 +3,7 @@
 use super::prepare::{Prepared, prepare};
 use super::{Refusal, held, lease, record, ticket};
 use crate::daemon::Daemon;
+use crate::sealed;
 use crate::state::{Change, Record, Snapshot};
 use cofferdam_deed::VerifiedTicket;
 use cofferdam_ledger::Event;
@@ -79,7 +80,8 @@ pub(crate) fn open(
     let measurement = &launch.evidence.measurement;
     for _ in 0..ATTEMPTS {
         let facts_version = daemon.state.now().facts_version();
-        let (admitted, decided) = match decide(daemon, measurement) {
+        let decided = decide(daemon, &daemon.state.now(), measurement);
+        let (admitted, decided) = match decided {
             Ok(decided) => decided,
             Err((decided, problem)) => return refused(decided, Some(measurement.clone()), problem),
         };
@@ -172,20 +174,27 @@ type Decided = (Vec<Admitted>, Vec<VolumeDecision>);
 /// Decides every volume that the container asks for; one refusal refuses all.
 fn decide(
     daemon: &Daemon,
+    known: &Snapshot,
     measurement: &Measurement,
 ) -> std::result::Result<Decided, (Vec<VolumeDecision>, Problem)> {
-    let known = daemon.state.now();
     let now = Timestamp::now();
     let (mut admitted, mut decided, mut refused) = (Vec::new(), Vec::new(), None);
     for (mount, name) in volumes_asked_for(measurement) {
         if let Err(problem) = known.volume(name) {
+            decided.push(VolumeDecision {
+                volume: name.clone(),
+                app: None,
+                allowed: false,
+                read_only: false,
+                reasons: vec![problem.message.clone()],
+            });
             refused.get_or_insert(problem);
             continue;
         }
         let verdict = daemon.judge.open(known.facts(), measurement, name, mount, now);
         decided.push(verdict.decision);
         match verdict.outcome {
-            Ok(proof) => match free(&known, name, &measurement.container) {
+            Ok(proof) => match free(known, name, &measurement.container) {
                 Ok(()) => admitted.push(proof),
                 Err(problem) => drop(refused.get_or_insert(problem)),
             },
@@ -253,17 +262,26 @@ fn commit(
                 .volume(proof.volume())
                 .is_ok_and(|volume| volume.id != prepared.volume)
         };
-        if known.facts_version() != facts_version || admitted.iter().zip(prepared).any(replaced) {
+        if admitted.iter().zip(prepared).any(replaced) {
             return Ok((Vec::new(), Committed::FactsChanged));
         }
-        if let Some(taken) = prepared
-            .iter()
-            .find(|one| one.sealed.as_ref().is_some_and(|sealed| !sealed.is_good()))
-        {
-            return Err(
-                Problem::busy(format!("volume {} was taken back meanwhile", taken.volume))
-                    .remedy("start the container again"),
-            );
+        // Others may change what is theirs as often as they like: what counts is whether the answer is another one now.
+        if known.facts_version() != facts_version {
+            let again = decide(daemon, known, measurement);
+            if !again.is_ok_and(|(again, _)| again == admitted) {
+                return Ok((Vec::new(), Committed::FactsChanged));
+            }
+        }
+        for one in prepared {
+            match one.sealed.as_ref().map(sealed::Use::is_good) {
+                None | Some(Some(true)) => {}
+                Some(Some(false)) => {
+                    let taken = format!("volume {} was taken back meanwhile", one.volume);
+                    return Err(Problem::busy(taken).remedy("start the container again"));
+                }
+                // Somebody else works on it. Nobody waits for that here, where all changes wait.
+                Some(None) => return Ok((Vec::new(), Committed::FactsChanged)),
+            }
         }
         if known.held_by(&asked.container).next().is_some() {
             return Err(Problem::busy(format!(

@@ -5,7 +5,7 @@ use crate::state::{Change, Record, Snapshot, ticket_key};
 use cofferdam_deed::{PublicKey, SignedTicket, VerifiedTicket};
 use cofferdam_model::{Problem, Result, Sha256, TicketFound};
 use cofferdam_policy::Admitted;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// What a launch's ticket was found to be, and the ticket itself where it holds.
 pub(super) fn check(daemon: &Daemon, text: &str, image: &Sha256) -> (TicketFound, Option<VerifiedTicket>) {
@@ -20,9 +20,11 @@ fn verify(daemon: &Daemon, text: &str, image: &Sha256) -> Result<VerifiedTicket>
     let claims = signed.claims()?;
     let known = daemon.state.now();
     let key = known.tenant(&claims.tenant).ok().and_then(|tenant| tenant.key);
-    let Some(key) = key.map(PublicKey::verifying) else {
+    let key = key.map(PublicKey::verifying);
+    // One answer for both: whether there is such a tenant is not everybody's to know.
+    let Some(key) = key.filter(|key| signed.envelope().names(key)) else {
         return Err(Problem::denied(
-            "this host knows no key of the tenant whose ticket it claims to be",
+            "it is not signed by the tenant whose ticket it claims to be, so far as this host knows him",
         ));
     };
     let recipient = daemon.keys.recipient().to_string();
@@ -57,7 +59,9 @@ pub(super) fn used_up(
             ticket.app().tenant()
         )));
     }
-    let stale = known.stale_tickets(Timestamp::now());
+    // A clock that was set back must not make a ticket good again, so they are remembered for longer than they hold.
+    let long_ago = Timestamp::now().saturating_sub(REMEMBERED);
+    let stale = long_ago.into_iter().flat_map(|then| known.stale_tickets(then));
     let mut changes: Vec<_> = stale.map(|id| Change::Delete(ticket_key(id))).collect();
     changes.push(Change::Put(Record::UsedTicket {
         id: ticket.id(),
@@ -65,6 +69,9 @@ pub(super) fn used_up(
     }));
     Ok(changes)
 }
+
+/// How much longer than it holds a used ticket is remembered.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 fn used() -> Problem {
     Problem::denied("the ticket was good for one launch, and has had it")

@@ -43,6 +43,7 @@ fn close(daemon: &Arc<Daemon>, slot: &Slot) -> bool {
         state.closing = false;
         return false;
     }
+    state.look();
     let Some(opened) = &state.opened else {
         state.closing = false;
         return false;

@@ -105,6 +105,31 @@ fn note(daemon: &Daemon, volume: &Volume, problem: &Problem) {
     }
 }
 
+/// The deed as it lies beside the store, which may be older than what was seen; all else about it must be as ever.
+///
+/// # Errors
+/// As [`confirm`], but for its age.
+pub(crate) fn as_it_lies(daemon: &Daemon, volume: &Volume) -> Result<Sealed> {
+    let tenant_key = pinned(&daemon.state.now(), volume.name.tenant())?;
+    let bytes = daemon.sealed.deed(&volume.id)?;
+    let expected = Expected {
+        volume: &volume.id,
+        tenant_key,
+        seen: None,
+    };
+    let signed = cofferdam_deed::open(&bytes, &expected).map_err(|problem| problem.context(&volume.name))?;
+    let key = daemon
+        .keys
+        .unwrap(&signed.wrapped().parse()?)
+        .map_err(|problem| problem.context(&volume.name))?;
+    let deed = signed.confirm(&key)?;
+    is_of(&deed, volume)?;
+    Ok(Sealed {
+        deed: deed.version(),
+        digest: *deed.digest(),
+    })
+}
+
 /// Who signs a deed.
 #[derive(Debug)]
 pub(crate) enum Signer {
@@ -114,7 +139,7 @@ pub(crate) enum Signer {
     Elsewhere(Vec<u8>),
 }
 
-/// The deed that a change would lead to, to be signed elsewhere; none where it would change nothing.
+/// The deed that a change would lead to, to be signed elsewhere, and the one that it follows; none where it would change nothing.
 ///
 /// # Errors
 /// `corrupt` where the deed that is there is not what it must be.
@@ -122,13 +147,14 @@ pub(crate) fn draft(
     daemon: &Daemon,
     volume: &Volume,
     next: impl FnOnce(&SignedDeed) -> Result<Deed>,
-) -> Result<Option<Draft>> {
+) -> Result<Option<(Draft, SignedDeed)>> {
     let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
     let current = read(daemon, pinned, volume)?;
     let next = next(&current)?;
-    (next.version() != current.version())
-        .then(|| Draft::of(next))
-        .transpose()
+    if next.version() == current.version() {
+        return Ok(None);
+    }
+    Ok(Some((Draft::of(next)?, current)))
 }
 
 /// The volume as it is with another deed, which is written and durable when this returns. To be called while the registry is
@@ -250,8 +276,9 @@ pub(super) fn pinned(known: &Snapshot, tenant: &TenantName) -> Result<Option<Ver
 ///
 /// # Errors
 /// As the system says.
-pub(crate) fn keeps_key(daemon: &Daemon, tenant: &TenantName) -> Result<bool> {
-    daemon.keys.tenant(tenant).map(|key| key.is_some())
+pub(crate) fn keeps_key(daemon: &Daemon, known: &Snapshot, tenant: &TenantName) -> Result<bool> {
+    let key = daemon.keys.tenant(tenant)?.map(|key| key.verifying());
+    Ok(key.is_some() && key == pinned(known, tenant)?)
 }
 
 /// The key of a tenant that has the host keep it, and that the registry knows.

@@ -103,16 +103,22 @@ fn said(stderr: &[u8]) -> Option<Problem> {
 /// As the system says.
 pub(crate) fn destroy(daemon: &Daemon, id: &VolumeId) -> Result<()> {
     daemon.sealed.destroy_deed(id)?;
+    forget_witness(daemon, id)?;
+    daemon.store.discard(id)
+}
+
+/// Forgets how new a volume's store was when it was last seen: an older one will do. One that nothing is known of is no error.
+///
+/// # Errors
+/// As the system says.
+pub(crate) fn forget_witness(daemon: &Daemon, id: &VolumeId) -> Result<()> {
     let witness = daemon.settings.witnesses().join(id.as_str());
     match std::fs::remove_file(&witness) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => {
-            return Err(Problem::unavailable(format!(
-                "cannot remove {}: {error}",
-                witness.display()
-            )));
-        }
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Problem::unavailable(format!(
+            "cannot remove {}: {error}",
+            witness.display()
+        ))),
     }
-    daemon.store.discard(id)
 }

@@ -25,11 +25,11 @@ mod slots;
 
 pub(crate) use close::close_if_free;
 pub(crate) use deeds::{
-    Signer, change as change_deed, claimed_name, draft, keeps_key, put as put_rewrapped, read_foreign,
-    recipients, rewrap, tenant_key,
+    Signer, as_it_lies, change as change_deed, claimed_name, draft, keeps_key, put as put_rewrapped,
+    read_foreign, recipients, rewrap, tenant_key,
 };
 pub(crate) use host::{HostKeys, make_token_key};
-pub(crate) use make::{destroy, make, make_unsigned};
+pub(crate) use make::{destroy, forget_witness, make, make_unsigned};
 pub(crate) use open::{Use, allows_reaching, open};
 pub(crate) use servers::take_up_servers;
 pub(crate) use shut::shut;

@@ -134,10 +134,10 @@ impl Use {
         })
     }
 
-    /// Whether it is open still: nobody has taken it back, and its server has not ended.
-    pub(crate) fn is_good(&self) -> bool {
-        let state = self.slot.locked();
-        state.openings == self.opening && state.opened.is_some()
+    /// Whether it is open still: nobody has taken it back, and its server has not ended. None where somebody works on it just now.
+    pub(crate) fn is_good(&self) -> Option<bool> {
+        let state = self.slot.try_locked()?;
+        Some(state.openings == self.opening && state.opened.is_some())
     }
 
     fn with<T>(&self, work: impl FnOnce(&Opened) -> Result<T>) -> Result<T> {

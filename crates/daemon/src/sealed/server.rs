@@ -105,6 +105,16 @@ impl DiskServer {
         self.mount(Order::Root)
     }
 
+    /// Bytes used in the filesystem; none where that cannot be told.
+    pub(super) fn used(&self) -> Option<u64> {
+        let root = self.root().ok()?;
+        let facts = rustix::fs::fstatvfs(root.as_fd()).ok()?;
+        facts
+            .f_blocks
+            .checked_sub(facts.f_bfree)?
+            .checked_mul(facts.f_frsize)
+    }
+
     /// Whether it is there still.
     pub(super) fn lives(&self) -> bool {
         packet::connect(&self.control, PATIENCE).is_ok()

@@ -7,7 +7,7 @@ use super::server::DiskServer;
 use cofferdam_deed::ConfirmedDeed;
 use cofferdam_model::{VolumeId, VolumeName};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// How often, and how long in between, it is looked whether a volume is closed.
@@ -34,6 +34,16 @@ pub(super) struct State {
     pub(super) closing: bool,
     /// How often it was opened: which server is meant, when one has ended.
     pub(super) openings: u64,
+    /// Bytes used in the filesystem when it was last looked at.
+    used: Option<u64>,
+}
+
+impl State {
+    /// Looks how much of the filesystem is used, where it is open.
+    pub(super) fn look(&mut self) {
+        let used = self.opened.as_ref().and_then(|opened| opened.server.used());
+        self.used = used.or(self.used);
+    }
 }
 
 /// A volume that is open, and the deed by which it is.
@@ -71,6 +81,17 @@ impl OpenVolumes {
         opened.map(|opened| opened.server)
     }
 
+    /// How much of a volume's filesystem is used, in bytes, as last seen; with `now`, as it is now where it is open and nobody is
+    /// just opening or closing it.
+    pub(crate) fn used(&self, id: &VolumeId, now: bool) -> Option<u64> {
+        let slot = self.known(id)?;
+        let mut state = slot.state.try_lock().ok()?;
+        if now {
+            state.look();
+        }
+        state.used
+    }
+
     /// Forgets a volume that was removed.
     pub(crate) fn forget(&self, id: &VolumeId) {
         if !self.is_used(id) {
@@ -101,6 +122,15 @@ impl OpenVolumes {
 }
 
 impl Slot {
+    /// The same, where nobody else has it.
+    pub(super) fn try_locked(&self) -> Option<MutexGuard<'_, State>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     pub(super) fn locked(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -67,9 +67,11 @@ pub(super) fn nobody<'a>(facts: &'a Facts, asked: &Asked<'_>, closest: Option<Ve
 
 impl Denial<'_> {
     /// The app that was proved.
-    pub(super) fn app(&self) -> Option<&AppName> {
+    pub(super) fn app(&self, asked: &Asked<'_>) -> Option<&AppName> {
         match self {
-            Denial::Refused { app, .. } | Denial::Ungranted(app) => Some(&app.name),
+            Denial::Refused { app, .. } => Some(&app.name),
+            // Of another tenant's app nothing is told, not even in the record.
+            Denial::Ungranted(app) => (app.name.tenant() == asked.volume.tenant()).then_some(&app.name),
             Denial::Rails(_) | Denial::Mismatched(_) | Denial::NoGrant | Denial::Failed(_) => None,
         }
     }

@@ -89,7 +89,7 @@ impl Judge {
         Verdict {
             decision: VolumeDecision {
                 volume: volume.clone(),
-                app: denial.app().cloned(),
+                app: denial.app(&asked).cloned(),
                 allowed: false,
                 read_only: false,
                 reasons: denial.reasons(&asked),

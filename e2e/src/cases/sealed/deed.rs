@@ -50,7 +50,15 @@ fn an_older_deed_opens_nothing(scene: &mut Scene) -> Outcome {
     scene.grant(&volume, &app, &["--read-only"])?;
     // The one in which the app might write.
     fs::write(&path, &granted)?;
-    opens_with(scene, &volume, &["an older one was put back"])
+    opens_with(scene, &volume, &["an older one was put back"])?;
+    // Even where the operator accepts it, it gives back no right that was taken.
+    scene
+        .cofferdam(&["volume", "accept-rollback", &volume, "--yes"])?
+        .ok()?;
+    scene
+        .run_usual(&volume)?
+        .says(&["Read-only file system"])
+        .map(drop)
 }
 
 /// Puts a record into the registry by hand, as who has its file can: what `edit`, a line of Python, makes of the value `old`, which

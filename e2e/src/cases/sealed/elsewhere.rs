@@ -57,6 +57,7 @@ impl Elsewhere {
             &volume,
             "--size",
             "64M",
+            "--yes",
             "--sign-with",
             text(&self.key),
         ];
@@ -64,7 +65,7 @@ impl Elsewhere {
         scene
             .cofferdam(&["app", "create", &app, "--image", "tiny:1"])?
             .ok()?;
-        let grant = ["grant", &volume, &app, "--sign-with", text(&self.key)];
+        let grant = ["grant", &volume, &app, "--yes", "--sign-with", text(&self.key)];
         scene.cofferdam(&grant)?.ok()?.says(&["signed version 2", &app])?;
         Ok((volume, app))
     }
@@ -120,7 +121,7 @@ fn a_tenants_own_key_signs_volumes_grants_and_tickets(scene: &mut Scene) -> Outc
     scene.run_usual(&volume)?.ok()?;
     let key = text(&tenant.key).to_owned();
     let again = scene
-        .cofferdam(&["grant", &volume, &app, "--sign-with", &key])?
+        .cofferdam(&["grant", &volume, &app, "--yes", "--sign-with", &key])?
         .ok()?;
     again.says(&["nothing had to be signed"])?;
     let revoke = ["revoke", &volume, &app, "--sign-with", &key];
@@ -131,7 +132,7 @@ fn a_tenants_own_key_signs_volumes_grants_and_tickets(scene: &mut Scene) -> Outc
     scene.cofferdam(&image)?.ok()?;
     scene.cofferdam(&["app", "rm", &app])?.ok()?;
     scene
-        .cofferdam(&["grant", &volume, &other, "--sign-with", &key])?
+        .cofferdam(&["grant", &volume, &other, "--yes", "--sign-with", &key])?
         .ok()?;
     let ticket = scene
         .cofferdam(&["ticket", "issue", &other, "--sign-with", &key])?
@@ -177,8 +178,16 @@ fn another_key_signs_nothing(scene: &mut Scene) -> Outcome {
     make_key(&key, &public)?;
     let second = tenant.named("second");
     let acts: [&[&str]; 3] = [
-        &["volume", "create", &second, "--sign-with", text(&key)],
-        &["grant", &volume, &app, "--exec", "--sign-with", text(&key)],
+        &["volume", "create", &second, "--yes", "--sign-with", text(&key)],
+        &[
+            "grant",
+            &volume,
+            &app,
+            "--exec",
+            "--yes",
+            "--sign-with",
+            text(&key),
+        ],
         &["revoke", &volume, &app, "--sign-with", text(&key)],
     ];
     for act in acts {

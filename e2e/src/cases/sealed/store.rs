@@ -4,7 +4,7 @@ use super::{end, marked, opens_with, run_writer, write};
 use crate::{
     Outcome,
     cases::{Scene, cases},
-    command::run,
+    command::{run, same},
 };
 use std::{
     fs,
@@ -55,7 +55,16 @@ fn an_older_copy_of_the_store_opens_nothing(scene: &mut Scene) -> Outcome {
     let told = scene.cofferdam(&["ledger", "tail"])?.ok()?;
     told.says(&["TAMPERING", "older"])?;
     fs::remove_dir_all(&copy)?;
-    Ok(())
+    // Only the operator can say that it was meant; that is recorded, and what the older copy holds is there again.
+    let accept = ["volume", "accept-rollback", &volume, "--yes"];
+    scene.cofferdam(&accept)?.ok()?;
+    let ran = scene.run_usual(&volume)?.ok()?;
+    same("lines in the log", ran.out.lines().count(), 2)?;
+    scene
+        .cofferdam(&["ledger", "tail"])?
+        .ok()?
+        .says(&["accept-rollback"])
+        .map(drop)
 }
 
 fn a_store_that_was_tampered_with_says_so(scene: &mut Scene) -> Outcome {
