@@ -5,6 +5,7 @@
 
 use crate::failure::{During, Failure, Outcome, ensure};
 use rustix::fs::{MemfdFlags, memfd_create};
+use serde::{Deserialize, Serialize};
 use std::{
     ffi::OsStr,
     fs::File,
@@ -17,7 +18,7 @@ use std::{
 const LIMIT_SECONDS: u64 = 240;
 
 /// A program that has ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ran {
     /// The command line, for people.
     pub line: String,

@@ -92,6 +92,11 @@ impl Host {
         &self.place.images
     }
 
+    /// The directory of the programs under test.
+    pub fn binaries(&self) -> &Path {
+        &self.place.binaries
+    }
+
     /// The wrapper under test.
     pub fn wrapper(&self) -> PathBuf {
         self.place.binaries.join("cofferdam-runtime")

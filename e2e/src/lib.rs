@@ -32,6 +32,7 @@ pub mod host;
 pub mod http;
 pub mod image;
 pub mod namespaces;
+pub mod neighbour;
 pub mod postgres_image;
 pub mod process;
 pub mod progress;

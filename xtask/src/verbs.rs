@@ -2,7 +2,7 @@
 
 use crate::{bench, check, demo, install, judge, outside, soak, test};
 use clap::{Parser, Subcommand};
-use e2e::{Outcome, namespaces::Place, suite};
+use e2e::{Outcome, namespaces::Place, neighbour, suite};
 use std::path::PathBuf;
 
 /// The whole line.
@@ -81,6 +81,9 @@ enum Verb {
         #[arg(long, default_value = "")]
         filter: String,
     },
+    /// Live as a second private host, for a case that needs two.
+    #[command(hide = true, name = e2e::neighbour::VERB)]
+    Neighbour { shared: PathBuf },
     /// Man pages and completions below a directory; with the feature `pages` only.
     #[cfg(feature = "pages")]
     #[command(hide = true)]
@@ -111,6 +114,7 @@ fn run_outside(verb: Verb) -> Outcome<u8> {
         Verb::Soak(options) => soak::run(options),
         Verb::Install { destdir, docker } => install::run(&destdir, docker).map(|()| 0),
         Verb::Suite { filter } => outside::suite(&filter),
+        Verb::Neighbour { .. } => Err(e2e::Failure::new("a neighbour lives beside a private host alone")),
         #[cfg(feature = "pages")]
         Verb::Pages { directory } => crate::pages::write(&directory).map(|()| 0),
     }
@@ -119,6 +123,7 @@ fn run_outside(verb: Verb) -> Outcome<u8> {
 fn run_inside(verb: Verb, place: Place) -> Outcome<u8> {
     match verb {
         Verb::Suite { filter } => suite::run(place, &filter),
+        Verb::Neighbour { shared } => neighbour::live(place, &shared),
         Verb::Demo { .. } => demo::run(place),
         Verb::Bench { which } => which.run(place).map(|()| 0),
         _ => Err(e2e::Failure::new("this verb does not run inside a private host")),

@@ -5,7 +5,8 @@ use crate::{
     Outcome, Ran,
     cases::{Scene, cases},
     command::{finish, run, same},
-    failure::During,
+    failure::{During, ensure},
+    neighbour::Neighbour,
 };
 use serde_json::Value;
 use std::{
@@ -17,6 +18,7 @@ cases!("sealed":
     a_host_without_its_identity_opens_nothing,
     a_recovery_key_unwraps_a_volumes_key_without_cofferdam,
     a_volume_moves_to_another_host_with_its_grants,
+    a_volume_moves_between_two_hosts_that_run_side_by_side,
     a_host_that_is_no_recipient_does_not_get_it_open,
     who_was_taken_away_as_a_recipient_cannot_open_what_comes_later,
 );
@@ -127,6 +129,79 @@ fn a_volume_moves_to_another_host_with_its_grants(scene: &mut Scene) -> Outcome 
             .refused(&["is not on this host"])?;
         scene.nothing_is_held()
     })
+}
+
+/// Two daemons at once, each with a registry, an identity and a Docker of its own, in network and mount namespaces of their own.
+fn a_volume_moves_between_two_hosts_that_run_side_by_side(scene: &mut Scene) -> Outcome {
+    let neighbour = Neighbour::raise(scene.host)?;
+    let volume = scene.usual()?;
+    scene.run_usual(&volume)?.ok()?;
+    scene.nothing_is_held()?;
+    let status = neighbour.run(&["cofferdam", "--json", "status"])?.ok()?.json()?;
+    let theirs = status
+        .get("recipient")
+        .and_then(Value::as_str)
+        .during("its recipient")?
+        .to_owned();
+    ensure(theirs != Elsewhere::recipient(scene)?, || {
+        "it has our identity".to_owned()
+    })?;
+    // Not for it: it stays closed there.
+    carry(scene, &neighbour, &volume, "too-early")?.refused(&["recipient"])?;
+    scene
+        .cofferdam(&["volume", "share", &volume, "--recipient", &theirs])?
+        .ok()?;
+    carry(scene, &neighbour, &volume, "in-time")?.ok()?;
+    // The grant is for one image, byte for byte: the neighbour's own of that name is another one.
+    let archive = neighbour.state().join("tiny.tar");
+    scene
+        .docker(&["save", "--output", &archive.to_string_lossy(), "tiny:1"])?
+        .ok()?;
+    let mount = format!("{volume}:/data");
+    let there = [
+        "docker",
+        "run",
+        "--rm",
+        "--runtime",
+        "cofferdam",
+        "--user",
+        "1000",
+        "--volume",
+        &mount,
+        "tiny:1",
+    ];
+    neighbour.run(&there)?.refused(&["image differs"])?;
+    neighbour
+        .run(&["docker", "load", "--input", "/var/lib/cofferdam/tiny.tar"])?
+        .ok()?;
+    let ran = neighbour.run(&there)?.ok()?;
+    same("lines in the log there", ran.out.lines().count(), 2)?;
+    // From here on they are two volumes, and each host has its own.
+    same(
+        "lines in the log here",
+        scene.run_usual(&volume)?.ok()?.out.lines().count(),
+        2,
+    )?;
+    let ran = neighbour.run(&there)?.ok()?;
+    same("lines in the log there", ran.out.lines().count(), 3)?;
+    neighbour.end()
+}
+
+/// Copies a volume to the neighbour and has it taken in there.
+fn carry(scene: &Scene, neighbour: &Neighbour, volume: &str, name: &str) -> Outcome<Ran> {
+    let directory = scene.directory_of(volume)?;
+    let copy = neighbour.state().join(name);
+    run(
+        "cp",
+        &["-a", &directory.to_string_lossy(), &copy.to_string_lossy()],
+    )?
+    .ok()?;
+    neighbour.run(&[
+        "cofferdam",
+        "volume",
+        "adopt",
+        &format!("/var/lib/cofferdam/{name}"),
+    ])
 }
 
 fn a_host_that_is_no_recipient_does_not_get_it_open(scene: &mut Scene) -> Outcome {
