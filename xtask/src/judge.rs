@@ -88,6 +88,8 @@ fn build(work: &Path) -> Outcome {
 }
 
 fn one(work: &Path, name: &str, kept: &Path, seconds: u64) -> Outcome {
+    // Not every target has seeds besides what is kept.
+    std::fs::create_dir_all(work.join("corpus").join(name))?;
     let status = Command::new(work.join(triple()).join("release").join(name))
         .arg(work.join("corpus").join(name))
         .arg(kept.join(name))

@@ -7,7 +7,7 @@
 //! | `demo` | shows on a private Docker what Cofferdam is for |
 //! | `bench` | measures beside a rival and holds the result against the promised number |
 //! | `lives` | leads simulated lives of the sealed disk, with crashes and damage |
-//! | `fuzz` | fuzzes the parsers of what lies on a sealed disk's store |
+//! | `fuzz` | fuzzes the parsers of what lies on a sealed disk's store, and of deeds, tickets and ledgers |
 //! | `soak` | crashes a sealed disk under load again and again |
 //! | `install` | puts the release build where a host expects it |
 //!

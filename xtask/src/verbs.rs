@@ -56,7 +56,7 @@ enum Verb {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Fuzz the parsers of what lies on a sealed disk's store.
+    /// Fuzz the parsers of what lies on a sealed disk's store, and of deeds, tickets and ledgers.
     Fuzz {
         /// Which; all in turn, if none is named.
         target: Option<String>,

@@ -1,7 +1,10 @@
 //! JSON over HTTP: what was asked, parsed; what came of it, written. Work that may wait for a disk runs beside the event loop.
 
 use crate::daemon::Daemon;
+use crate::operations::Asker;
+use axum::Extension;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cofferdam_model::api::http_status;
@@ -53,4 +56,19 @@ fn written<T: Serialize>(value: &T) -> Result<Vec<u8>> {
 /// A JSON response.
 pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// What handlers share.
+pub(super) type Shared = State<Arc<Daemon>>;
+
+/// Who asks, as the admin face found it.
+pub(super) type Who = Extension<Asker>;
+
+/// Does `work` beside the event loop, and answers.
+pub(super) async fn done<T, W>(daemon: &Arc<Daemon>, work: W) -> Response
+where
+    T: Serialize + Send + 'static,
+    W: FnOnce(&Arc<Daemon>) -> Result<T> + Send + 'static,
+{
+    respond(beside(daemon, work).await)
 }

@@ -4,9 +4,12 @@ mod acts;
 mod admin;
 mod answer;
 mod ledger;
+mod owners;
 mod plugin;
 mod runtime;
 mod socket;
+mod volumes;
+mod watching;
 
 use crate::daemon::Daemon;
 use cofferdam_model::Result;

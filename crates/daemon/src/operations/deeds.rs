@@ -1,6 +1,6 @@
 //! Deeds that a tenant signs where its key is, and not on this host: first it is told what to sign, then it brings that.
 
-use super::{grants, volumes};
+use super::{grants, unsigned};
 use crate::daemon::Daemon;
 use crate::sealed::Signer;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -25,7 +25,7 @@ pub(crate) fn act_by_deed(daemon: &Daemon, new: &NewDeed) -> Result<DeedAnswer> 
 
 fn draft(daemon: &Daemon, act: &DeedAct) -> Result<DeedAnswer> {
     let (draft, current) = match act {
-        DeedAct::Create(new) => match volumes::draft_volume(daemon, new)? {
+        DeedAct::Create(new) => match unsigned::draft_volume(daemon, new)? {
             Some(draft) => (draft, None),
             None => return Ok(DeedAnswer::Done),
         },
@@ -47,7 +47,7 @@ fn draft(daemon: &Daemon, act: &DeedAct) -> Result<DeedAnswer> {
 
 fn perform(daemon: &Daemon, act: &DeedAct, deed: Vec<u8>) -> Result<DeedAnswer> {
     match act {
-        DeedAct::Create(new) => drop(volumes::create_signed_volume(daemon, new, &deed)?),
+        DeedAct::Create(new) => drop(unsigned::create_signed_volume(daemon, new, &deed)?),
         DeedAct::Grant(grant) => drop(grants::grant(daemon, grant, &Signer::Elsewhere(deed))?),
         DeedAct::Revoke { volume, app } => {
             drop(grants::revoke(

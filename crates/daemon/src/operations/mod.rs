@@ -6,9 +6,11 @@ mod asker;
 mod deeds;
 mod grants;
 mod recipients;
+mod removal;
 mod status;
 mod tenants;
 mod tickets;
+mod unsigned;
 mod volumes;
 
 pub(crate) use adoption::adopt_volume;
@@ -17,10 +19,12 @@ pub(crate) use asker::Asker;
 pub(crate) use deeds::act_by_deed;
 pub(crate) use grants::{grant, grants, revoke};
 pub(crate) use recipients::{share_volume, unshare_volume};
+pub(crate) use removal::{remove_volume, tidy};
 pub(crate) use status::{attachments, decision, decisions, status};
 pub(crate) use tenants::{add_member, create_tenant, remove_member, remove_tenant, tenant, tenants};
 pub(crate) use tickets::issue_ticket;
+pub(crate) use unsigned::Unsigned;
 pub(crate) use volumes::{
-    Unsigned, accept_rollback, create_volume, is_within_limits, known_volume, known_volumes, remove_volume,
-    seal_volume, size_of, tidy, volume, volumes,
+    accept_rollback, create_volume, is_within_limits, known_volume, known_volumes, seal_volume, size_of,
+    volume, volumes,
 };

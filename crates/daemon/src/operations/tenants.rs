@@ -225,7 +225,7 @@ pub(crate) fn remove_tenant(daemon: &Daemon, name: &TenantName) -> Result<Tenant
         }
         Ok((vec![Change::Delete(tenant_key(name))], tenant))
     })?;
-    super::volumes::forget_unsigned(daemon, |volume, _| volume.tenant() == name);
+    super::unsigned::forget_unsigned(daemon, |volume, _| volume.tenant() == name);
     daemon.keys.destroy_tenant(name)?;
     Ok(removed)
 }

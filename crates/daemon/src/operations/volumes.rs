@@ -5,17 +5,15 @@
 //! before any goes, so that a daemon that is killed in between puts things in order at its next start.
 
 use super::asker::Asker;
+use super::removal::forget;
 use super::tenants::{self, with_tenant};
 use crate::daemon::Daemon;
 use crate::sealed;
-use crate::state::{Change, Record, Snapshot, grant_key, making_key, removing_key, volume_key};
-use cofferdam_deed::Draft;
+use crate::state::{Change, Record, Snapshot, making_key};
 use cofferdam_linux::random;
 use cofferdam_model::api::{NewVolume, SIZE_DEFAULT, VolumeDetail};
 use cofferdam_model::{ByteSize, Epoch, Kind, Maker, Problem, Result, Sealed, Volume, VolumeId, VolumeName};
 use jiff::Timestamp;
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// As many volumes as clients of Docker's may make: they are nobody that could be asked to stop.
@@ -38,7 +36,7 @@ pub(crate) fn create_volume(daemon: &Daemon, new: &NewVolume, maker: Maker) -> R
 }
 
 /// The placeholder and the record of a volume, whose store is there where it is sealed and new.
-fn record_volume(
+pub(super) fn record_volume(
     daemon: &Daemon,
     new: &NewVolume,
     maker: Maker,
@@ -58,131 +56,6 @@ fn record_volume(
     }
     settle_placeholder(daemon, &new.name)?;
     made
-}
-
-/// A new sealed volume whose first deed waits to be signed elsewhere. There is no record of it yet.
-pub(crate) struct Unsigned {
-    new: NewVolume,
-    id: VolumeId,
-    draft: Draft,
-    since: Instant,
-}
-
-/// How long a new volume waits for its deed's signature.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
-
-/// As many as wait of one tenant at once.
-const UNSIGNED_MAX: usize = 8;
-
-/// Makes a new sealed volume but for its deed's signature; answers what is to be signed, none where the volume is there already
-/// or needs no deed. Without the signature it is gone after a quarter of an hour, or with the daemon.
-///
-/// # Errors
-/// `invalid` where the host keeps the tenant's key, and can sign by itself; `busy` where too many wait; as [`create_volume`].
-pub(crate) fn draft_volume(daemon: &Daemon, new: &NewVolume) -> Result<Option<Vec<u8>>> {
-    let tenant = new.name.tenant();
-    forget_unsigned(daemon, |_, waiting| waiting.since.elapsed() > PATIENCE);
-    if new.kind == Kind::Plain || daemon.state.now().volume(&new.name).is_ok() {
-        create_volume(daemon, new, Maker::Admin)?;
-        return Ok(None);
-    }
-    if let Some(waiting) = daemon.unsigned().get(&new.name)
-        && waiting.new == *new
-    {
-        return Ok(Some(waiting.draft.bytes().to_vec()));
-    }
-    if daemon.state.now().tenant(tenant)?.key.is_none()
-        || sealed::keeps_key(daemon, &daemon.state.now(), tenant)?
-    {
-        return Err(
-            Problem::invalid(format!("the key of tenant {tenant} is kept by this host"))
-                .remedy("leave --sign-with out"),
-        );
-    }
-    let id = random_id()?;
-    creation(&daemon.state.now(), new, Maker::Admin, &id, None)?;
-    // One at a time, so that none is more than may be.
-    let _turn = daemon.drafting.lock().unwrap_or_else(PoisonError::into_inner);
-    let theirs = daemon
-        .unsigned()
-        .keys()
-        .filter(|name| name.tenant() == tenant)
-        .count();
-    if theirs >= UNSIGNED_MAX {
-        return Err(Problem::busy(format!(
-            "{theirs} new volumes of tenant {tenant} wait to be signed"
-        ))
-        .remedy("sign those first, or wait a quarter of an hour"));
-    }
-    let deed = begin_store(daemon, &id, || sealed::make_unsigned(daemon, new, &id))?;
-    let draft = Draft::of(deed)?;
-    let bytes = draft.bytes().to_vec();
-    let waiting = Unsigned {
-        new: new.clone(),
-        id,
-        draft,
-        since: Instant::now(),
-    };
-    let other = daemon.unsigned().insert(new.name.clone(), waiting);
-    if let Some(other) = other {
-        forget(daemon, &other.id)?;
-    }
-    Ok(Some(bytes))
-}
-
-/// Makes the volume that waits for this deed.
-///
-/// # Errors
-/// `missing` where none does; `corrupt` or `conflict` where it is not what was to be signed, or not signed by the tenant: it waits
-/// on then.
-pub(crate) fn create_signed_volume(daemon: &Daemon, new: &NewVolume, deed: &[u8]) -> Result<VolumeDetail> {
-    forget_unsigned(daemon, |_, waiting| waiting.since.elapsed() > PATIENCE);
-    let (signed, id) = {
-        let mut unsigned = daemon.unsigned();
-        let Some(waiting) = unsigned.get(&new.name).filter(|waiting| waiting.new == *new) else {
-            return Err(Problem::missing(format!(
-                "no such volume {} waits for its deed to be signed",
-                new.name
-            ))
-            .remedy("make it anew: what is not signed is kept for a quarter of an hour"));
-        };
-        let signed = waiting.draft.accept(deed)?;
-        // The tenant may be another one of the same name by now.
-        let pinned = daemon.state.now().tenant(new.name.tenant())?.key;
-        if pinned != Some(signed.tenant_key().into()) {
-            return Err(Problem::conflict(format!(
-                "tenant {} has another key than the one that signed",
-                new.name.tenant()
-            ))
-            .remedy("make the volume anew"));
-        }
-        let id = waiting.id.clone();
-        unsigned.remove(&new.name);
-        (signed, id)
-    };
-    let sealed = Sealed {
-        deed: signed.version(),
-        digest: *signed.digest(),
-    };
-    if let Err(problem) = daemon.sealed.put_deed(&id, signed.bytes()) {
-        forget(daemon, &id)?;
-        return Err(problem);
-    }
-    record_volume(daemon, new, Maker::Admin, &id, Some(&sealed))
-}
-
-/// Takes away new volumes that wait for a signature. What cannot be taken away is left for the next start.
-pub(super) fn forget_unsigned(daemon: &Daemon, which: impl Fn(&VolumeName, &Unsigned) -> bool) {
-    let gone: Vec<VolumeId> = {
-        let mut unsigned = daemon.unsigned();
-        let gone = unsigned.extract_if(.., |name, waiting| which(name, waiting));
-        gone.map(|(_, waiting)| waiting.id).collect()
-    };
-    for id in gone {
-        if let Err(problem) = forget(daemon, &id) {
-            warn!(volume = %id, "what was made of an unsigned volume is left: {problem}");
-        }
-    }
 }
 
 /// Whether a member may make this volume: as many and as large ones as clients of Docker's may, for each tenant.
@@ -220,7 +93,7 @@ fn make_store(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> Result<Sealed>
 }
 
 /// Makes what there is of a new sealed volume, with a note that it is being made; nothing is left where that fails.
-fn begin_store<T>(daemon: &Daemon, id: &VolumeId, make: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn begin_store<T>(daemon: &Daemon, id: &VolumeId, make: impl FnOnce() -> Result<T>) -> Result<T> {
     daemon
         .state
         .change(|_| Ok((vec![Change::Put(Record::Making(id.clone()))], ())))?;
@@ -231,17 +104,8 @@ fn begin_store<T>(daemon: &Daemon, id: &VolumeId, make: impl FnOnce() -> Result<
     })
 }
 
-/// Takes away what there is of a volume that came to nothing.
-fn forget(daemon: &Daemon, id: &VolumeId) -> Result<()> {
-    sealed::destroy(daemon, id)?;
-    daemon.store.empty_trash()?;
-    daemon
-        .state
-        .change(|_| Ok((vec![Change::Delete(making_key(id))], ())))
-}
-
 /// What making a volume changes, and what comes of it.
-fn creation(
+pub(super) fn creation(
     known: &Snapshot,
     new: &NewVolume,
     maker: Maker,
@@ -337,13 +201,13 @@ fn same(volume: &Volume, new: &NewVolume) -> Result<()> {
     .remedy("use it as it is, or take another name"))
 }
 
-fn random_id() -> Result<VolumeId> {
+pub(super) fn random_id() -> Result<VolumeId> {
     random::bits()
         .map(VolumeId::from_bits)
         .map_err(|error| Problem::internal(format!("no random numbers: {error}")))
 }
 
-fn detail(known: &Snapshot, volume: &Volume) -> VolumeDetail {
+pub(super) fn detail(known: &Snapshot, volume: &Volume) -> VolumeDetail {
     VolumeDetail {
         volume: volume.clone(),
         grants: known.facts().grants_on(&volume.name).collect(),
@@ -401,58 +265,6 @@ pub(crate) fn known_volumes(daemon: &Daemon) -> Vec<VolumeDetail> {
 /// One volume.
 pub(crate) fn volume(daemon: &Daemon, name: &VolumeName) -> Result<VolumeDetail> {
     known_volume(daemon, name).map(|detail| with_recipients(daemon, measured(daemon, detail, true)))
-}
-
-/// Removes a volume that nobody holds, with its data and its grants. Through Docker only what Docker made.
-pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Maker) -> Result<VolumeDetail> {
-    let before = known_volume(daemon, name)?;
-    if before.attachments.is_empty() {
-        daemon.open_volumes.settle(&before.volume.id);
-    }
-    let removed = daemon.state.change(|known| {
-        let removed = detail(known, known.volume(name)?);
-        if through == Maker::Docker && removed.volume.maker != Maker::Docker {
-            return Err(Problem::denied(format!(
-                "{name} was not made through Docker, so Docker cannot remove it"
-            ))
-            .remedy(format!("remove it with: cofferdam volume rm {name}")));
-        }
-        if let Some(held) = removed.attachments.first() {
-            return Err(Problem::busy(format!(
-                "{name} is held by container {} (app {})",
-                held.container.short(),
-                held.app
-            ))
-            .remedy("stop that container first"));
-        }
-        if daemon.first_contents.is_under_way(&removed.volume.id) {
-            return Err(Problem::busy(format!("{name} is being given its first content"))
-                .remedy("try again in a moment"));
-        }
-        if daemon.open_volumes.is_used(&removed.volume.id) {
-            return Err(Problem::busy(format!("{name} is just being opened or closed"))
-                .remedy("try again in a moment"));
-        }
-        let mut changes: Vec<_> = removed
-            .grants
-            .iter()
-            .map(|grant| Change::Delete(grant_key(&grant.volume, &grant.app)))
-            .collect();
-        changes.push(Change::Delete(volume_key(name)));
-        changes.push(Change::Put(Record::Removing(removed.volume.id.clone())));
-        Ok((changes, removed))
-    })?;
-    settle_placeholder(daemon, name)?;
-    sealed::destroy(daemon, &removed.volume.id)?;
-    daemon.open_volumes.forget(&removed.volume.id);
-    let later = Arc::clone(daemon);
-    daemon.tasks.spawn_blocking(move || {
-        if let Err(problem) = finish_removals(&later) {
-            warn!("removed volumes are still to be deleted: {problem}");
-        }
-    });
-    info!(volume = %name, "removed");
-    Ok(removed)
 }
 
 /// Closes a volume: with `now`, whoever has it open; without, only where nobody holds it.
@@ -522,63 +334,4 @@ pub(crate) fn accept_rollback(daemon: &Daemon, name: &VolumeName) -> Result<Volu
     sealed::forget_witness(daemon, &found.id)?;
     info!(volume = %name, "an older copy was accepted");
     volume(daemon, name)
-}
-
-/// Finishes what an earlier daemon left half done: removals, and first contents of new volumes. What cannot be finished is
-/// logged and left for the next time; it keeps nobody from their volumes.
-pub(crate) fn tidy(daemon: &Daemon) {
-    let new: Vec<VolumeId> = daemon
-        .state
-        .now()
-        .volumes()
-        .filter(|volume| volume.owner.is_none() && volume.sealed.is_none())
-        .map(|volume| volume.id.clone())
-        .collect();
-    for id in new {
-        let discarded = daemon
-            .sealed
-            .is_none_of_ours(&id)
-            .and_then(|()| daemon.store.discard(&id));
-        if let Err(problem) = discarded {
-            warn!(volume = %id, "an unfinished volume cannot be tidied away: {problem}");
-        }
-    }
-    let making: Vec<VolumeId> = daemon.state.now().making().cloned().collect();
-    for id in making {
-        if let Err(problem) = forget(daemon, &id) {
-            warn!(volume = %id, "a volume whose making was cut short cannot be tidied away: {problem}");
-        }
-    }
-    if let Err(problem) = finish_removals(daemon) {
-        warn!("removed volumes are still to be deleted: {problem}");
-    }
-    match daemon.store.ids() {
-        Ok(ids) => ids.iter().filter(|id| !is_known(daemon, id)).for_each(|id| {
-            warn!(volume = %id, "the store has data of a volume that the registry does not know; it is left alone");
-        }),
-        Err(problem) => warn!("{problem}"),
-    }
-}
-
-fn is_known(daemon: &Daemon, id: &VolumeId) -> bool {
-    daemon.state.now().volumes().any(|volume| volume.id == *id)
-}
-
-/// Deletes the data of every volume that was removed.
-///
-/// # Errors
-/// `unavailable` or `internal`, as the system says; the next start tries again.
-fn finish_removals(daemon: &Daemon) -> Result<()> {
-    let removing: Vec<VolumeId> = daemon.state.now().removing().cloned().collect();
-    removing.iter().try_for_each(|id| sealed::destroy(daemon, id))?;
-    daemon.store.empty_trash()?;
-    if removing.is_empty() {
-        return Ok(());
-    }
-    daemon.state.change(|known| {
-        let still = removing
-            .iter()
-            .filter(|id| known.removing().any(|other| other == *id));
-        Ok((still.map(|id| Change::Delete(removing_key(id))).collect(), ()))
-    })
 }
