@@ -53,6 +53,9 @@ pub enum Kind {
     Sealed,
     /// A directory of the host's, which root can read.
     Plain,
+    /// As a sealed one, with a key that is nowhere but in memory: it begins empty, and is gone with the last container that
+    /// holds it.
+    Ephemeral,
 }
 
 impl Kind {
@@ -61,6 +64,7 @@ impl Kind {
         match self {
             Kind::Sealed => "sealed",
             Kind::Plain => "plain",
+            Kind::Ephemeral => "ephemeral",
         }
     }
 }
@@ -72,7 +76,8 @@ impl FromStr for Kind {
         match text {
             "sealed" => Ok(Kind::Sealed),
             "plain" => Ok(Kind::Plain),
-            _ => Err(Problem::invalid("not a kind of volume").remedy("write sealed or plain")),
+            "ephemeral" => Ok(Kind::Ephemeral),
+            _ => Err(Problem::invalid("not a kind of volume").remedy("write sealed, plain or ephemeral")),
         }
     }
 }
@@ -145,9 +150,12 @@ pub struct Volume {
     pub name: VolumeName,
     /// Identity that outlives no deletion.
     pub id: VolumeId,
-    /// What is remembered of a sealed volume's deed; none for a plain volume.
+    /// What is remembered of a sealed volume's deed; none for one of another kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sealed>,
+    /// Whether its key is nowhere but in memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ephemeral: bool,
     /// The size: a sealed volume's quota. A plain volume records what was asked for and does not enforce it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<ByteSize>,
@@ -157,7 +165,7 @@ pub struct Volume {
     pub maker: Maker,
     /// When it was made.
     pub created: Timestamp,
-    /// The canonical owner on disk; none until the first container has given the volume its content.
+    /// The canonical owner on disk; none until the first container has given the volume its content, and for an ephemeral one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
     /// How often it has been opened.
@@ -170,6 +178,7 @@ impl Volume {
     pub fn kind(&self) -> Kind {
         match self.sealed {
             Some(_) => Kind::Sealed,
+            None if self.ephemeral => Kind::Ephemeral,
             None => Kind::Plain,
         }
     }

@@ -153,6 +153,16 @@ impl SealedStore {
         Ok(())
     }
 
+    /// Whether a volume has a deed: then it is a sealed one, whatever anybody says.
+    #[must_use]
+    pub fn has_deed(&self, id: &VolumeId) -> bool {
+        let place = format!("{id}/{DEED}");
+        !matches!(
+            rustix::fs::statat(&self.root, place, AtFlags::SYMLINK_NOFOLLOW),
+            Err(Errno::NOENT)
+        )
+    }
+
     /// Looks at a volume's directory that comes from elsewhere: its deed, and that it holds a store. Nothing is changed.
     ///
     /// # Errors

@@ -66,6 +66,7 @@ pub fn all() -> Vec<Case> {
         sealed::life::CASES,
         sealed::deed::CASES,
         sealed::elsewhere::CASES,
+        sealed::ephemeral::CASES,
         sealed::store::CASES,
         sealed::moving::CASES,
         sealed::taking_back::CASES,

@@ -99,7 +99,8 @@ pub(crate) enum Volume {
     cofferdam volume create payments.pgdata --size 10G\n  \
     cofferdam volume create uploads --access shared\n  \
     cofferdam volume create payments.pgdata --sign-with payments.key\n  \
-    cofferdam volume create scratch --plain")]
+    cofferdam volume create scratch --ephemeral --size 1G\n  \
+    cofferdam volume create static --plain")]
 pub(crate) struct Create {
     /// The volume, as tenant.name
     volume: VolumeName,
@@ -109,6 +110,9 @@ pub(crate) struct Create {
     /// A directory of the host's instead, which root can read
     #[arg(long)]
     plain: bool,
+    /// Begin empty, and be gone with the last container that holds it: its key is nowhere but in memory
+    #[arg(long, conflicts_with_all = ["plain", "sign_with"])]
+    ephemeral: bool,
     /// Whether one container may hold it at a time, or any number
     #[arg(long, default_value = "exclusive", value_parser = access_parser())]
     access: Access,
@@ -181,7 +185,11 @@ impl Create {
         let before: Option<VolumeDetail> = context.before(&path(&self.volume))?;
         let wanted = NewVolume {
             name: self.volume.clone(),
-            kind: if self.plain { Kind::Plain } else { Kind::Sealed },
+            kind: match (self.plain, self.ephemeral) {
+                (true, _) => Kind::Plain,
+                (_, true) => Kind::Ephemeral,
+                _ => Kind::Sealed,
+            },
             size: self.size,
             access: self.access,
         };
@@ -376,6 +384,7 @@ fn show(name: &VolumeName, context: &Context) -> Result<Report> {
 fn kind(volume: &cofferdam_model::Volume) -> String {
     match &volume.sealed {
         Some(sealed) => format!("sealed, by version {} of its deed", sealed.deed),
+        None if volume.ephemeral => "ephemeral: gone with the last container that holds it".to_owned(),
         None => "plain: root on this host can read it".to_owned(),
     }
 }

@@ -150,7 +150,7 @@ fn create(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
             _ => {
                 let shown: String = option.escape_debug().take(40).collect();
                 return Err(Problem::invalid(format!("a volume has no option {shown}"))
-                    .remedy("use -o size=10G, -o access=shared or -o kind=plain"));
+                    .remedy("use -o size=10G, -o access=shared, -o kind=plain or -o kind=ephemeral"));
             }
         }
     }

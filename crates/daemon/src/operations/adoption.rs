@@ -58,6 +58,7 @@ fn coming_of(known: &Snapshot, deed: &SignedDeed) -> Result<Vec<Change>> {
         created: deed.created(),
         owner: deed.owner(),
         epoch: Epoch::default(),
+        ephemeral: false,
     }))));
     Ok(changes)
 }

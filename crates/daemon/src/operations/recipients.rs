@@ -63,6 +63,11 @@ fn rewrap(
 fn only_sealed(volume: &Volume) -> Result<&Volume> {
     match volume.kind() {
         Kind::Sealed => Ok(volume),
+        Kind::Ephemeral => Err(Problem::invalid(format!(
+            "the key of {} is nowhere but in memory",
+            volume.name
+        ))
+        .remedy("make a sealed volume, and copy the data there")),
         Kind::Plain => Err(
             Problem::invalid(format!("{} is a plain volume, which has no key", volume.name))
                 .remedy("make a sealed one, and copy the data there"),

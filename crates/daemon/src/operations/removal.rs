@@ -5,7 +5,7 @@ use crate::daemon::Daemon;
 use crate::sealed;
 use crate::state::{Change, Record, grant_key, making_key, removing_key, volume_key};
 use cofferdam_model::api::VolumeDetail;
-use cofferdam_model::{Maker, Problem, Result, VolumeId, VolumeName};
+use cofferdam_model::{Kind, Maker, Problem, Result, VolumeId, VolumeName};
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -77,7 +77,7 @@ pub(crate) fn tidy(daemon: &Daemon) {
         .state
         .now()
         .volumes()
-        .filter(|volume| volume.owner.is_none() && volume.sealed.is_none())
+        .filter(|volume| volume.owner.is_none() && volume.kind() == Kind::Plain)
         .map(|volume| volume.id.clone())
         .collect();
     for id in new {

@@ -33,7 +33,7 @@ const UNSIGNED_MAX: usize = 8;
 pub(crate) fn draft_volume(daemon: &Daemon, new: &NewVolume) -> Result<Option<Vec<u8>>> {
     let tenant = new.name.tenant();
     forget_unsigned(daemon, |_, waiting| waiting.since.elapsed() > PATIENCE);
-    if new.kind == Kind::Plain || daemon.state.now().volume(&new.name).is_ok() {
+    if new.kind != Kind::Sealed || daemon.state.now().volume(&new.name).is_ok() {
         create_volume(daemon, new, Maker::Admin)?;
         return Ok(None);
     }

@@ -30,7 +30,7 @@ pub(crate) fn create_volume(daemon: &Daemon, new: &NewVolume, maker: Maker) -> R
     creation(&daemon.state.now(), new, maker, &id, None)?;
     let sealed = match new.kind {
         Kind::Sealed if daemon.state.now().volume(&new.name).is_err() => Some(make_store(daemon, new, &id)?),
-        Kind::Sealed | Kind::Plain => None,
+        Kind::Sealed | Kind::Plain | Kind::Ephemeral => None,
     };
     record_volume(daemon, new, maker, &id, sealed.as_ref())
 }
@@ -148,6 +148,7 @@ pub(super) fn creation(
         created: Timestamp::now(),
         owner: None,
         epoch: Epoch::default(),
+        ephemeral: new.kind == Kind::Ephemeral,
     };
     changes.push(Change::Put(Record::Volume(Box::new(volume.clone()))));
     if sealed.is_some() {
@@ -159,7 +160,7 @@ pub(super) fn creation(
 /// The size that is recorded: a sealed volume always has one.
 pub(crate) fn size_of(new: &NewVolume) -> Option<ByteSize> {
     match new.kind {
-        Kind::Sealed => Some(new.size.unwrap_or(SIZE_DEFAULT)),
+        Kind::Sealed | Kind::Ephemeral => Some(new.size.unwrap_or(SIZE_DEFAULT)),
         Kind::Plain => new.size,
     }
 }
@@ -238,7 +239,7 @@ fn measured(daemon: &Daemon, detail: VolumeDetail, now: bool) -> VolumeDetail {
 fn with_recipients(daemon: &Daemon, detail: VolumeDetail) -> VolumeDetail {
     let recipients = match detail.volume.kind() {
         Kind::Sealed => sealed::recipients(daemon, &detail.volume).unwrap_or_default(),
-        Kind::Plain => Vec::new(),
+        Kind::Plain | Kind::Ephemeral => Vec::new(),
     };
     VolumeDetail { recipients, ..detail }
 }
@@ -308,9 +309,9 @@ pub(crate) fn seal_volume(daemon: &Daemon, name: &VolumeName, now: bool) -> Resu
 /// `invalid` for a plain volume; `busy` while it is open; as reading and confirming its deed.
 pub(crate) fn accept_rollback(daemon: &Daemon, name: &VolumeName) -> Result<VolumeDetail> {
     let found = known_volume(daemon, name)?.volume;
-    if found.kind() == Kind::Plain {
+    if found.kind() != Kind::Sealed {
         return Err(Problem::invalid(format!(
-            "{name} is a plain volume, of which no copy is older"
+            "{name} is not a sealed volume, and no copy of it is older"
         )));
     }
     let older = sealed::as_it_lies(daemon, &found)?;

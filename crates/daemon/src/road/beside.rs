@@ -4,7 +4,7 @@
 use super::{Refusal, held, record};
 use crate::daemon::Daemon;
 use crate::sealed;
-use cofferdam_model::{Attachment, ContainerId, Measurement, Problem, Result};
+use cofferdam_model::{Attachment, ContainerId, Kind, Measurement, Problem, Result};
 use cofferdam_policy::{ExecProcess, is_healthcheck, refuse_reaching};
 use jiff::Timestamp;
 use tracing::debug;
@@ -78,7 +78,7 @@ pub(crate) fn checkpoint(daemon: &Daemon, container: &ContainerId) -> std::resul
 fn no_sealed(daemon: &Daemon, held: &[Attachment]) -> Result<()> {
     let known = daemon.state.now();
     for attachment in held {
-        if known.volume(&attachment.volume)?.sealed.is_some() {
+        if known.volume(&attachment.volume)?.kind() != Kind::Plain {
             return Err(Problem::denied(format!(
                 "a container that holds the sealed volume {} is never checkpointed",
                 attachment.volume

@@ -9,7 +9,7 @@ use crate::sealed::{self, Signer};
 use crate::state::{Change, Record, Snapshot};
 use cofferdam_linux::mount::DetachedMount;
 use cofferdam_measure::Evidence;
-use cofferdam_model::{Owner, Problem, Result, Volume, VolumeId};
+use cofferdam_model::{Kind, Owner, Problem, Result, Volume, VolumeId};
 use cofferdam_policy::Admitted;
 use cofferdam_volume::id_map::in_container;
 use cofferdam_volume::{FirstContent, IdKind, Progress, owner_within};
@@ -97,10 +97,18 @@ pub(super) fn ensure(
         return Ok((volume.id, owner)); // Another container of a shared volume was here first.
     }
     // One that was moved here, or whose record did not come about, has its content already.
-    let owner = match sealed.map(owner_of).transpose()?.flatten() {
+    let owner = match sealed
+        .map(|sealed| owner_of(&volume, sealed))
+        .transpose()?
+        .flatten()
+    {
         Some(owner) => owner,
         None => copy(daemon, evidence, proof, &volume, sealed, progress)?,
     };
+    if volume.kind() == Kind::Ephemeral {
+        // The next life of it will have another content, and perhaps another owner.
+        return Ok((volume.id, owner));
+    }
     let noted = daemon.state.change(|known| {
         let current = same(known, &volume)?;
         let owned = Volume {
@@ -126,7 +134,10 @@ pub(super) fn ensure(
 }
 
 /// Whose the content of a sealed volume is that has some, by its deed or by its own note.
-fn owner_of(sealed: &sealed::Use) -> Result<Option<Owner>> {
+fn owner_of(volume: &Volume, sealed: &sealed::Use) -> Result<Option<Owner>> {
+    if volume.kind() == Kind::Ephemeral {
+        return owner_within(sealed.root()?.as_fd());
+    }
     match sealed.by_deed(|deed| Ok(deed.owner()))? {
         Some(owner) => Ok(Some(owner)),
         None => owner_within(sealed.root()?.as_fd()),

@@ -5,7 +5,7 @@ use crate::daemon::Daemon;
 use crate::sealed;
 use cofferdam_measure::Evidence;
 use cofferdam_model::wire::OpenedMount;
-use cofferdam_model::{Measurement, Problem, Result, Volume, VolumeId};
+use cofferdam_model::{Kind, Measurement, Problem, Result, Volume, VolumeId};
 use cofferdam_policy::Admitted;
 use cofferdam_volume::{Progress, id_map::Mapping};
 use jiff::Timestamp;
@@ -61,9 +61,10 @@ fn open_one(
 ) -> Result<Prepared> {
     let measurement = &evidence.measurement;
     let volume = daemon.state.now().volume(proof.volume())?.clone();
-    let sealed = match volume.sealed {
-        Some(_) => Some(unseal(daemon, &volume, proof, measurement)?),
-        None => None,
+    let sealed = match volume.kind() {
+        Kind::Sealed => Some(unseal(daemon, &volume, proof, measurement)?),
+        Kind::Ephemeral => Some(sealed::open_ephemeral(daemon, &volume, &measurement.container)?),
+        Kind::Plain => None,
     };
     let (volume, owner) = first_content::ensure(daemon, evidence, proof, &volume, sealed.as_ref(), progress)?;
     let mapping = Mapping::between(owner, &measurement.user, measurement.id_map.as_ref());

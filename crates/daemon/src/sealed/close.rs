@@ -3,7 +3,7 @@
 use super::slots::{Slot, State};
 use crate::daemon::Daemon;
 use cofferdam_ledger::Event;
-use cofferdam_model::{ErrorKind, VolumeId};
+use cofferdam_model::{ErrorKind, Kind, VolumeId};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};
@@ -62,6 +62,8 @@ fn close(daemon: &Arc<Daemon>, slot: &Slot) -> bool {
     }
     state.opened = None;
     state.closing = false;
+    // Before anybody can open it anew, so that none of it is taken for the next life's.
+    end_if_ephemeral(daemon, slot, &mut state);
     drop(state);
     daemon.record_or_warn(vec![closed(
         daemon,
@@ -69,6 +71,19 @@ fn close(daemon: &Arc<Daemon>, slot: &Slot) -> bool {
         "the last container that held it has ended",
     )]);
     false
+}
+
+/// An ephemeral volume's key is gone with its server; so is all that it could open.
+fn end_if_ephemeral(daemon: &Daemon, slot: &Slot, state: &mut State) {
+    let known = daemon.state.now().volume(&slot.name).cloned();
+    let ephemeral = known.is_ok_and(|volume| volume.id == slot.id && volume.kind() == Kind::Ephemeral);
+    if !ephemeral {
+        return;
+    }
+    state.used = None;
+    if let Err(problem) = super::make::end_ephemeral(daemon, &slot.id) {
+        warn!(volume = %slot.name, "what is left of it, which nobody can read, is not deleted yet: {problem}");
+    }
 }
 
 fn is_used(daemon: &Daemon, slot: &Slot, state: &State) -> bool {

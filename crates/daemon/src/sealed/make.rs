@@ -57,7 +57,7 @@ pub(crate) fn make_unsigned(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> 
 }
 
 /// Has `cofferdam-disk` make the store, with the key through a pipe.
-fn make_store(daemon: &Daemon, id: &VolumeId, size: ByteSize, key: &VolumeKey) -> Result<()> {
+pub(super) fn make_store(daemon: &Daemon, id: &VolumeId, size: ByteSize, key: &VolumeKey) -> Result<()> {
     let program = &daemon.settings.disk.program;
     let failed = |what: String| {
         Problem::unavailable(format!("cannot make the volume's store: {what}"))
@@ -105,6 +105,16 @@ pub(crate) fn destroy(daemon: &Daemon, id: &VolumeId) -> Result<()> {
     daemon.sealed.destroy_deed(id)?;
     forget_witness(daemon, id)?;
     daemon.store.discard(id)
+}
+
+/// Takes away what there is of an ephemeral volume's life: ciphertext whose key is gone. One that has none is no error.
+///
+/// # Errors
+/// As the system says.
+pub(super) fn end_ephemeral(daemon: &Daemon, id: &VolumeId) -> Result<()> {
+    forget_witness(daemon, id)?;
+    daemon.store.discard(id)?;
+    daemon.store.empty_trash()
 }
 
 /// Forgets how new a volume's store was when it was last seen: an older one will do. One that nothing is known of is no error.

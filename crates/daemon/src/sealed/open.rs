@@ -10,7 +10,8 @@ use crate::daemon::Daemon;
 use cofferdam_deed::ConfirmedDeed;
 use cofferdam_ledger::Event;
 use cofferdam_linux::mount::DetachedMount;
-use cofferdam_model::{Attachment, ContainerId, ErrorKind, LaunchRule, Result, Volume};
+use cofferdam_model::{Attachment, ContainerId, ErrorKind, LaunchRule, Problem, Result, Volume};
+use cofferdam_vault::VolumeKey;
 use jiff::Timestamp;
 use std::sync::Arc;
 use tracing::info;
@@ -53,6 +54,62 @@ pub(crate) fn open(
     })
 }
 
+/// Opens an ephemeral volume, or joins those that have it open. Where nobody has, it begins anew, with a key that nobody has seen and
+/// nobody will see again. It has no deed: what the registry grants is all there is.
+///
+/// # Errors
+/// `corrupt` where there is a sealed volume in its place; `unavailable` where store or server cannot be made.
+pub(crate) fn open_ephemeral(daemon: &Arc<Daemon>, volume: &Volume, container: &ContainerId) -> Result<Use> {
+    let slot = daemon.open_volumes.slot(&volume.name, &volume.id);
+    let mut state = slot.locked();
+    if state.opened.is_none() {
+        let opening = state.openings + 1;
+        state.opened = Some(begin_anew(daemon, volume, container, opening)?);
+        state.openings = opening;
+    }
+    state.users += 1;
+    let opening = state.openings;
+    drop(state);
+    Ok(Use {
+        daemon: Arc::clone(daemon),
+        slot,
+        opening,
+    })
+}
+
+/// A new key and a new store for an ephemeral volume.
+fn begin_anew(
+    daemon: &Arc<Daemon>,
+    volume: &Volume,
+    container: &ContainerId,
+    opening: u64,
+) -> Result<Opened> {
+    if daemon.sealed.has_deed(&volume.id) {
+        return Err(Problem::corrupt(format!(
+            "{} is ephemeral by the registry, and sealed by its deed",
+            volume.name
+        ))
+        .remedy("the registry was changed by hand: put it back, and look who can write it"));
+    }
+    let size = volume
+        .size
+        .ok_or_else(|| Problem::internal(format!("{} has no size", volume.name)))?;
+    super::make::end_ephemeral(daemon, &volume.id)?;
+    let key = VolumeKey::generate().map_err(|error| Problem::unavailable(format!("no key: {error}")))?;
+    daemon.sealed.make(&volume.id)?;
+    super::make::make_store(daemon, &volume.id, size, &key)?;
+    // There is no deed, so there is no version of one.
+    daemon.record(vec![Event::KeyReleased {
+        volume: volume.name.clone(),
+        id: volume.id.clone(),
+        deed: 0,
+        container: container.clone(),
+    }])?;
+    let server = start(daemon, volume, &key, opening)?;
+    info!(volume = %volume.name, "begun anew");
+    Ok(Opened { server, deed: None })
+}
+
 /// The deed of a volume that is open, as it is now: where it was changed since, what holds from now on is the new one.
 fn newest<'a>(daemon: &Daemon, volume: &Volume, opened: &'a mut Opened) -> Result<&'a ConfirmedDeed> {
     let is_newest = |deed: &ConfirmedDeed| {
@@ -82,6 +139,16 @@ fn unseal(
         deed: deed.version(),
         container: container.clone(),
     }])?;
+    let server = start(daemon, volume, &key, opening)?;
+    info!(volume = %volume.name, "unsealed");
+    Ok(Opened {
+        server,
+        deed: Some(deed),
+    })
+}
+
+/// Starts a volume's server, and has it looked after.
+fn start(daemon: &Arc<Daemon>, volume: &Volume, key: &VolumeKey, opening: u64) -> Result<DiskServer> {
     let control = control(daemon, &volume.id);
     let setting = Setting {
         program: &daemon.settings.disk.program,
@@ -90,20 +157,14 @@ fn unseal(
         control: &control,
         witness: &daemon.settings.witnesses().join(volume.id.as_str()),
     };
-    let started = DiskServer::start(&setting, &key);
-    drop(key);
-    let (server, child) = started.map_err(|problem| {
+    let (server, child) = DiskServer::start(&setting, key).map_err(|problem| {
         if problem.kind == ErrorKind::Corrupt {
             found(daemon, volume, &problem.message);
         }
         problem.context(&volume.name)
     })?;
     look_after(daemon, volume, Some(child), opening);
-    info!(volume = %volume.name, "unsealed");
-    Ok(Opened {
-        server,
-        deed: Some(deed),
-    })
+    Ok(server)
 }
 
 impl Use {

@@ -6,7 +6,7 @@ use super::server::{self, DiskServer};
 use super::slots::Opened;
 use crate::daemon::Daemon;
 use cofferdam_linux::readiness::Readable;
-use cofferdam_model::{Volume, VolumeId};
+use cofferdam_model::{Kind, Volume, VolumeId};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Child;
@@ -133,15 +133,17 @@ fn take_up(daemon: &Arc<Daemon>, id: &VolumeId, server: DiskServer) {
         }
         return;
     };
-    let confirmed = super::deeds::confirm(daemon, &volume).map(|(deed, _)| deed);
-    let deed = confirmed.inspect_err(|problem| {
-        warn!(volume = %volume.name, "is open, and nobody else gets it: {problem}");
-    });
+    let deed = match volume.kind() {
+        Kind::Ephemeral => None,
+        _ => super::deeds::confirm(daemon, &volume)
+            .map(|(deed, _)| deed)
+            .inspect_err(|problem| {
+                warn!(volume = %volume.name, "is open, and nobody else gets it: {problem}");
+            })
+            .ok(),
+    };
     let slot = daemon.open_volumes.slot(&volume.name, id);
-    slot.locked().opened = Some(Opened {
-        server,
-        deed: deed.ok(),
-    });
+    slot.locked().opened = Some(Opened { server, deed });
     look_after(daemon, &volume, None, 0);
     close_if_free(daemon, id);
 }

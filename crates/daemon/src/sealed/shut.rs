@@ -8,7 +8,7 @@ use super::server::DiskServer;
 use crate::daemon::Daemon;
 use crate::road;
 use cofferdam_ledger::Event;
-use cofferdam_model::{Attachment, Problem, Result, Volume};
+use cofferdam_model::{Attachment, Kind, Problem, Result, Volume};
 use tracing::{info, warn};
 
 /// Ends a volume for everybody who has it open, and kills the containers that hold it. One that is not open is no error.
@@ -29,6 +29,9 @@ pub(crate) fn shut(daemon: &Daemon, volume: &Volume, why: &str) -> Result<()> {
         info!(volume = %volume.name, "taken back: {why}");
     }
     ended.map_err(|problem| problem.context(&volume.name))?;
+    if taken.is_some() && volume.kind() == Kind::Ephemeral {
+        super::make::end_ephemeral(daemon, &volume.id)?;
+    }
     killed
 }
 

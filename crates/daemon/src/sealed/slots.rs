@@ -35,7 +35,7 @@ pub(super) struct State {
     /// How often it was opened: which server is meant, when one has ended.
     pub(super) openings: u64,
     /// Bytes used in the filesystem when it was last looked at.
-    used: Option<u64>,
+    pub(super) used: Option<u64>,
 }
 
 impl State {

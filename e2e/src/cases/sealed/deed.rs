@@ -63,7 +63,7 @@ fn an_older_deed_opens_nothing(scene: &mut Scene) -> Outcome {
 
 /// Puts a record into the registry by hand, as who has its file can: what `edit`, a line of Python, makes of the value `old`, which
 /// lies under `from`, under `key`.
-fn forge(scene: &mut Scene, key: &str, from: &str, edit: &str) -> Outcome {
+pub(super) fn forge(scene: &mut Scene, key: &str, from: &str, edit: &str) -> Outcome {
     let entry = format!(
         "import json, sqlite3\n\
          db = sqlite3.connect('/var/lib/cofferdam/registry.sqlite')\n\

@@ -3,6 +3,7 @@
 
 pub(super) mod deed;
 pub(super) mod elsewhere;
+pub(super) mod ephemeral;
 pub(super) mod ledger;
 pub(super) mod life;
 pub(super) mod moving;
