@@ -17,5 +17,6 @@ mod help;
 mod proposals;
 #[cfg(test)]
 mod server;
+mod signing;
 #[cfg(test)]
 mod transcripts;
