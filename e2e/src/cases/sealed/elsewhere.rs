@@ -18,6 +18,7 @@ cases!("sealed":
     a_host_without_the_tenants_key_can_sign_nothing,
     another_key_signs_nothing,
     an_unsigned_volume_leaves_nothing,
+    an_app_may_go_although_another_tenant_granted_it_something,
     a_volume_whose_owner_no_deed_names_keeps_its_content_when_it_moves,
 );
 
@@ -243,6 +244,28 @@ fn an_unsigned_volume_leaves_nothing(scene: &mut Scene) -> Outcome {
     ensure(left.is_empty(), || {
         format!("of an unsigned volume is left: {left:?}")
     })?;
+    tenant.end(scene)
+}
+
+/// What another tenant grants is his; it must not bind the app's owner.
+fn an_app_may_go_although_another_tenant_granted_it_something(scene: &mut Scene) -> Outcome {
+    let tenant = Elsewhere::new(scene)?;
+    let (volume, own) = tenant.usual(scene)?;
+    let app = scene.app("app", "tiny:1", &[])?;
+    let key = text(&tenant.key).to_owned();
+    let grant = ["grant", &volume, &app, "--yes", "--sign-with", &key];
+    scene.cofferdam(&grant)?.ok()?;
+    scene.cofferdam(&["app", "rm", &app])?.ok()?;
+    scene
+        .cofferdam(&["volume", "show", &volume])?
+        .ok()?
+        .silent_on(&[&app])?;
+    // Made anew, it has nothing of what was granted to the one before.
+    scene.app("app", "tiny:1", &[])?;
+    scene
+        .cofferdam(&["revoke", &volume, &own, "--sign-with", &key])?
+        .ok()?;
+    opens_with(scene, &volume, &[])?;
     tenant.end(scene)
 }
 
