@@ -4,22 +4,15 @@ use super::{Scene, cases};
 use crate::{
     Outcome, Ran,
     command::{finish, run, same},
-    daemon::ADMIN,
     failure::{During, ensure},
-    http::request,
 };
-use std::{
-    path::Path,
-    process::Command,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-};
+use std::process::Command;
 
 cases!("tenants":
     a_member_does_what_is_his_tenants,
     a_member_reaches_nothing_of_another_tenants,
     a_member_is_no_operator,
     lists_show_a_member_his_own_alone,
-    one_tenants_haste_keeps_nobody_elses_container_from_starting,
     who_is_no_member_any_more_is_refused,
 );
 
@@ -211,42 +204,6 @@ fn lists_show_a_member_his_own_alone(scene: &mut Scene) -> Outcome {
     scene
         .cofferdam(&["app", "rm", &format!("{other}.keeper")])?
         .ok()?;
-    tear_down(scene, &other, &theirs)
-}
-
-/// A decision is taken anew where facts have changed; but not for ever, because somebody changes his own all the time.
-fn one_tenants_haste_keeps_nobody_elses_container_from_starting(scene: &mut Scene) -> Outcome {
-    let (other, theirs) = others(scene)?;
-    let volume = scene.usual()?;
-    let stop = AtomicBool::new(false);
-    let changes = AtomicU64::new(0);
-    let body =
-        |write: bool| format!(r#"{{"volume":"{theirs}","app":"{theirs}","write":{write},"exec":false}}"#);
-    let started: Outcome = std::thread::scope(|scope| {
-        for hurried in 0..3 {
-            let (stop, changes, body) = (&stop, &changes, &body);
-            scope.spawn(move || {
-                let mut write = hurried % 2 == 0;
-                while !stop.load(Ordering::SeqCst) {
-                    write = !write;
-                    let done = request(Path::new(ADMIN), "PUT", "/v1/grants", body(write).as_bytes());
-                    changes.fetch_add(
-                        u64::from(done.is_ok_and(|done| done.status == 200)),
-                        Ordering::SeqCst,
-                    );
-                }
-            });
-        }
-        let started = (0..5).try_for_each(|_| scene.run_usual(&volume)?.ok().map(drop));
-        stop.store(true, Ordering::SeqCst);
-        started
-    });
-    started?;
-    let changes = changes.load(Ordering::SeqCst);
-    ensure(changes > 20, || {
-        format!("only {changes} changes: nobody was in haste")
-    })?;
-    scene.nothing_is_held()?;
     tear_down(scene, &other, &theirs)
 }
 
