@@ -1,5 +1,6 @@
 //! PostgreSQL in Docker on a sealed volume, beside a volume of Docker's own and beside gocryptfs: TPC-B, as pgbench has it.
 
+use super::sealed_disk::pgbench::tps;
 use super::table::{Row, Table};
 use e2e::{
     Host, Outcome,
@@ -113,12 +114,6 @@ fn client(host: &Host, argv: &[&str]) -> Outcome<String> {
     line.extend(["--env", "PGUSER=postgres", IMAGE]);
     line.extend(argv);
     Ok(host.docker(&line)?.ok()?.out)
-}
-
-/// The rate in pgbench's report.
-fn tps(report: &str) -> Option<f64> {
-    let line = report.lines().find_map(|line| line.strip_prefix("tps = "))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 /// What Docker is told to mount.

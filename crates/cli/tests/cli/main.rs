@@ -17,6 +17,7 @@ mod help;
 mod proposals;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
 mod signing;
 #[cfg(test)]
 mod transcripts;

@@ -25,7 +25,7 @@ mod memory;
 mod mounts;
 mod noise;
 mod opening;
-mod pgbench;
+pub(super) mod pgbench;
 mod plan;
 mod processor;
 mod promises;

@@ -102,7 +102,7 @@ fn as_user(program: &str) -> Outcome<Command> {
 }
 
 /// The rate in pgbench's report.
-fn tps(report: &str) -> Option<f64> {
+pub(crate) fn tps(report: &str) -> Option<f64> {
     let line = report.lines().find_map(|line| line.strip_prefix("tps = "))?;
     line.split_whitespace().next()?.parse().ok()
 }
