@@ -83,11 +83,11 @@ pub fn read_sealed(descriptor: OwnedFd, limit: usize) -> io::Result<Vec<u8>> {
     read_limited(file, limit)
 }
 
-/// Writes `name` in `directory` whole or not at all, and durably: under another name first, then renamed over it.
+/// Writes `name` in `directory` whole or not at all: under another name first, then renamed over it. After a crash the old file may
+/// be there still; see [`write_durably`].
 ///
 /// # Errors
-/// As openat(2), write(2), fsync(2) and renameat(2). Nothing is left behind; where the directory itself cannot be brought to the
-/// disk, the new file is there, and may not be after a crash.
+/// As openat(2), write(2), fsync(2) and renameat(2). Nothing is left behind.
 pub fn write_whole(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
     let draft = format!(".{name}.new");
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -103,8 +103,16 @@ pub fn write_whole(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u3
         .and_then(|()| Ok(rustix::fs::renameat(directory, &draft, directory, name)?));
     if written.is_err() {
         rustix::fs::unlinkat(directory, &draft, AtFlags::empty())?;
-        return written;
     }
+    written
+}
+
+/// As [`write_whole`], and once this returns the new file is what a crash leaves.
+///
+/// # Errors
+/// As [`write_whole`], and fsync(2) of the directory; then the new file is there, and may not be after a crash.
+pub fn write_durably(directory: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+    write_whole(directory, name, bytes, mode)?;
     // The descriptor may be one that is not open for anything (O_PATH).
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(directory, c".", flags, Mode::empty())?;

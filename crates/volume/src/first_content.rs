@@ -9,7 +9,7 @@
 use crate::copy_up::{self, Progress, Translate};
 use crate::problem;
 use crate::trash::Trash;
-use cofferdam_linux::file::{read_limited, write_whole};
+use cofferdam_linux::file::{read_limited, write_durably};
 use cofferdam_model::{Owner, Problem, Result};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
@@ -54,7 +54,7 @@ impl FirstContent<'_> {
         let trash = Trash::open(root.as_fd())?;
         // INVARIANT: `owner` is there, durably, before `data` is: so `data` without it was never made by this.
         lay(root.as_fd(), &trash, self, progress, |owner| {
-            write_whole(root.as_fd(), OWNER, &serde_json::to_vec(owner)?, 0o600)
+            write_durably(root.as_fd(), OWNER, &serde_json::to_vec(owner)?, 0o600)
         })
     }
 }

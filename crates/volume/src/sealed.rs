@@ -11,7 +11,7 @@
 
 use crate::plain::{names, open_root};
 use crate::problem;
-use cofferdam_linux::file::{read_limited, write_whole};
+use cofferdam_linux::file::{read_limited, write_durably};
 use cofferdam_model::{Problem, Result, VolumeId};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -103,7 +103,7 @@ impl SealedStore {
     /// `unavailable` or `internal`, as the system says; the old one is there then.
     pub fn put_deed(&self, id: &VolumeId, bytes: &[u8]) -> Result<()> {
         let directory = self.directory(id)?;
-        write_whole(directory.as_fd(), DEED, bytes, 0o600)
+        write_durably(directory.as_fd(), DEED, bytes, 0o600)
             .map_err(|error| problem("cannot write the volume's deed", error))
     }
 

@@ -74,14 +74,16 @@ fn close(daemon: &Arc<Daemon>, slot: &Slot) -> bool {
 }
 
 /// An ephemeral volume's key is gone with its server; so is all that it could open.
-fn end_if_ephemeral(daemon: &Daemon, slot: &Slot, state: &mut State) {
+pub(super) fn end_if_ephemeral(daemon: &Daemon, slot: &Slot, state: &mut State) {
     let known = daemon.state.now().volume(&slot.name).cloned();
-    let ephemeral = known.is_ok_and(|volume| volume.id == slot.id && volume.kind() == Kind::Ephemeral);
-    if !ephemeral {
+    let Some(volume) = known
+        .ok()
+        .filter(|volume| volume.id == slot.id && volume.kind() == Kind::Ephemeral)
+    else {
         return;
-    }
+    };
     state.used = None;
-    if let Err(problem) = super::make::end_ephemeral(daemon, &slot.id) {
+    if let Err(problem) = super::make::end_ephemeral(daemon, &volume) {
         warn!(volume = %slot.name, "what is left of it, which nobody can read, is not deleted yet: {problem}");
     }
 }

@@ -11,7 +11,7 @@
 
 use cofferdam_deed::pem;
 use cofferdam_keys::{HostIdentity, Identities, Pkcs11, Pkcs11Settings, Providers, Recipient, WrappedKey};
-use cofferdam_linux::file::{open_trusted, read_limited, write_whole};
+use cofferdam_linux::file::{open_trusted, read_limited, write_durably};
 use cofferdam_model::settings::{KeySettings, TokenSettings};
 use cofferdam_model::{ErrorKind, Problem, Result, TenantName};
 use cofferdam_vault::{SigningKey, VolumeKey};
@@ -170,7 +170,7 @@ impl HostKeys {
     fn make(&self, directory: BorrowedFd<'_>, name: &str) -> Result<SigningKey> {
         let fail = |error: io::Error| unusable(&self.path.join(name), &error);
         let key = SigningKey::generate().map_err(fail)?;
-        pem::write_private(&key, |text| write_whole(directory, name, text, 0o600)).map_err(fail)?;
+        pem::write_private(&key, |text| write_durably(directory, name, text, 0o600)).map_err(fail)?;
         Ok(key)
     }
 }

@@ -5,7 +5,7 @@ use crate::daemon::Daemon;
 use crate::operations::size_of;
 use cofferdam_deed::{Deed, Filesystem, NewDeed};
 use cofferdam_model::api::NewVolume;
-use cofferdam_model::{ByteSize, Problem, Result, Sealed, VolumeId};
+use cofferdam_model::{ByteSize, Problem, Result, Sealed, Volume, VolumeId};
 use cofferdam_vault::VolumeKey;
 use jiff::Timestamp;
 use std::fs::File;
@@ -107,13 +107,30 @@ pub(crate) fn destroy(daemon: &Daemon, id: &VolumeId) -> Result<()> {
     daemon.store.discard(id)
 }
 
+/// Refuses a volume that has a deed: it is a sealed one, which is opened by that deed alone and never wiped, whatever the registry
+/// says.
+///
+/// # Errors
+/// `corrupt`.
+pub(super) fn is_ephemeral(daemon: &Daemon, volume: &Volume) -> Result<()> {
+    if daemon.sealed.has_deed(&volume.id) {
+        return Err(Problem::corrupt(format!(
+            "{} is ephemeral by the registry, and sealed by its deed",
+            volume.name
+        ))
+        .remedy("the registry was changed by hand: put it back, and look who can write it"));
+    }
+    Ok(())
+}
+
 /// Takes away what there is of an ephemeral volume's life: ciphertext whose key is gone. One that has none is no error.
 ///
 /// # Errors
-/// As the system says.
-pub(super) fn end_ephemeral(daemon: &Daemon, id: &VolumeId) -> Result<()> {
-    forget_witness(daemon, id)?;
-    daemon.store.discard(id)?;
+/// As [`is_ephemeral`]; as the system says.
+pub(super) fn end_ephemeral(daemon: &Daemon, volume: &Volume) -> Result<()> {
+    is_ephemeral(daemon, volume)?;
+    forget_witness(daemon, &volume.id)?;
+    daemon.store.discard(&volume.id)?;
     daemon.store.empty_trash()
 }
 

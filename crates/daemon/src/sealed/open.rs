@@ -34,24 +34,12 @@ pub(crate) fn open(
     container: &ContainerId,
     allowed: impl Fn(&ConfirmedDeed) -> Result<()>,
 ) -> Result<Use> {
-    let slot = daemon.open_volumes.slot(&volume.name, &volume.id);
-    let mut state = slot.locked();
-    match &mut state.opened {
-        None => {
-            let opening = state.openings + 1;
-            state.opened = Some(unseal(daemon, volume, container, opening, &allowed)?);
-            state.openings = opening;
-        }
-        Some(opened) => allowed(newest(daemon, volume, opened)?)?,
-    }
-    state.users += 1;
-    let opening = state.openings;
-    drop(state);
-    Ok(Use {
-        daemon: Arc::clone(daemon),
-        slot,
-        opening,
-    })
+    use_of(
+        daemon,
+        volume,
+        |opening| unseal(daemon, volume, container, opening, &allowed),
+        |opened| allowed(newest(daemon, volume, opened)?),
+    )
 }
 
 /// Opens an ephemeral volume, or joins those that have it open. Where nobody has, it begins anew, with a key that nobody has seen and
@@ -60,12 +48,32 @@ pub(crate) fn open(
 /// # Errors
 /// `corrupt` where there is a sealed volume in its place; `unavailable` where store or server cannot be made.
 pub(crate) fn open_ephemeral(daemon: &Arc<Daemon>, volume: &Volume, container: &ContainerId) -> Result<Use> {
+    // Asked of those who join as well: the server may be one that was started for a sealed volume.
+    super::make::is_ephemeral(daemon, volume)?;
+    use_of(
+        daemon,
+        volume,
+        |opening| begin_anew(daemon, volume, container, opening),
+        |_| Ok(()),
+    )
+}
+
+/// A use of a volume: opened, or joined where somebody has it open.
+fn use_of(
+    daemon: &Arc<Daemon>,
+    volume: &Volume,
+    open: impl FnOnce(u64) -> Result<Opened>,
+    join: impl FnOnce(&mut Opened) -> Result<()>,
+) -> Result<Use> {
     let slot = daemon.open_volumes.slot(&volume.name, &volume.id);
     let mut state = slot.locked();
-    if state.opened.is_none() {
-        let opening = state.openings + 1;
-        state.opened = Some(begin_anew(daemon, volume, container, opening)?);
-        state.openings = opening;
+    match &mut state.opened {
+        None => {
+            let opening = state.openings + 1;
+            state.opened = Some(open(opening)?);
+            state.openings = opening;
+        }
+        Some(opened) => join(opened)?,
     }
     state.users += 1;
     let opening = state.openings;
@@ -84,17 +92,10 @@ fn begin_anew(
     container: &ContainerId,
     opening: u64,
 ) -> Result<Opened> {
-    if daemon.sealed.has_deed(&volume.id) {
-        return Err(Problem::corrupt(format!(
-            "{} is ephemeral by the registry, and sealed by its deed",
-            volume.name
-        ))
-        .remedy("the registry was changed by hand: put it back, and look who can write it"));
-    }
     let size = volume
         .size
         .ok_or_else(|| Problem::internal(format!("{} has no size", volume.name)))?;
-    super::make::end_ephemeral(daemon, &volume.id)?;
+    super::make::end_ephemeral(daemon, volume)?;
     let key = VolumeKey::generate().map_err(|error| Problem::unavailable(format!("no key: {error}")))?;
     daemon.sealed.make(&volume.id)?;
     super::make::make_store(daemon, &volume.id, size, &key)?;

@@ -1,6 +1,7 @@
 //! The disk servers as processes: looked after while they run, found again by the daemon that comes next.
 
-use super::close::{close_if_free, closed};
+use super::close::{close_if_free, closed, end_if_ephemeral};
+use super::make::end_ephemeral;
 use super::open::found;
 use super::server::{self, DiskServer};
 use super::slots::Opened;
@@ -94,6 +95,7 @@ fn ended(daemon: &Daemon, volume: &Volume, opening: u64) {
     if state.openings != opening || lives || state.opened.take().is_none() {
         return;
     }
+    end_if_ephemeral(daemon, &slot, &mut state);
     drop(state);
     warn!(volume = %volume.name, "its disk server has ended by itself");
     daemon.record_or_warn(vec![closed(daemon, &slot, "its disk server has ended by itself")]);
@@ -115,6 +117,15 @@ pub(crate) fn take_up_servers(daemon: &Arc<Daemon>) {
         // One that has ended has left its socket behind; the next one removes it.
         if let Ok(server) = DiskServer::connect(&control(daemon, &id)) {
             take_up(daemon, &id, server);
+        }
+    }
+    // What a crash of the host has left of ephemeral volumes: ciphertext whose key is gone.
+    let all: Vec<Volume> = daemon.state.now().volumes().cloned().collect();
+    for volume in all.iter().filter(|volume| volume.kind() == Kind::Ephemeral) {
+        if !daemon.open_volumes.is_used(&volume.id)
+            && let Err(problem) = end_ephemeral(daemon, volume)
+        {
+            warn!(volume = %volume.name, "what an earlier life of it has left is not deleted: {problem}");
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn shut(daemon: &Daemon, volume: &Volume, why: &str) -> Result<()> {
     }
     ended.map_err(|problem| problem.context(&volume.name))?;
     if taken.is_some() && volume.kind() == Kind::Ephemeral {
-        super::make::end_ephemeral(daemon, &volume.id)?;
+        super::make::end_ephemeral(daemon, volume)?;
     }
     killed
 }

@@ -50,9 +50,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn delete(&self, name: SegmentName, spares: usize) -> io::Result<()>;
 
     /// Gives back what is kept for speed alone, but for so many spare files: nothing has happened for a while.
-    fn shrink(&self, spares: usize) {
-        let _ = spares;
-    }
+    fn shrink(&self, _spares: usize) {}
 
     /// All segments.
     ///
