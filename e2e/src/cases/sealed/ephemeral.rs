@@ -5,12 +5,17 @@ use crate::{
     cases::{Scene, cases},
     command::{run, same},
     failure::ensure,
+    process::{signal, until},
 };
+use rustix::process::Signal;
+use std::time::Duration;
 cases!("sealed":
     an_ephemeral_volume_is_gone_with_its_last_container,
     an_ephemeral_volume_lives_as_long_as_one_container_holds_it,
     an_ephemeral_volume_has_no_key_to_share,
     a_registry_that_lies_makes_no_ephemeral_volume_of_a_sealed_one,
+    a_registry_that_lies_makes_no_ephemeral_volume_of_an_open_one,
+    what_a_crash_leaves_of_an_ephemeral_volume_is_taken_away,
 );
 
 fn lines(scene: &Scene, volume: &str) -> Outcome<usize> {
@@ -103,4 +108,38 @@ fn a_registry_that_lies_makes_no_ephemeral_volume_of_a_sealed_one(scene: &mut Sc
     ensure(kept.join("store").is_dir(), || {
         "its store was taken away".to_owned()
     })
+}
+
+/// Nor be joined by its registry's word alone while it is open, nor be wiped when it closes.
+fn a_registry_that_lies_makes_no_ephemeral_volume_of_an_open_one(scene: &mut Scene) -> Outcome {
+    let volume = scene.usual_of(&["--size", "64M", "--access", "shared"])?;
+    scene.keeper(&volume, &[])?;
+    let holder = scene.hold(&volume, &["--user", "1000"])?;
+    let key = format!("volume/{volume}");
+    super::deed::forge(scene, &key, &key, "old.pop('sealed'); old['ephemeral'] = True")?;
+    scene.run_usual(&volume)?.refused(&["sealed by its deed"])?;
+    let kept = scene.directory_of(&volume)?;
+    scene.docker(&["rm", "--force", &holder])?.ok()?;
+    scene.nothing_is_held()?;
+    ensure(kept.join("store").is_dir(), || {
+        "its store was taken away".to_owned()
+    })
+}
+
+/// A crash: server and container go at once, and the daemon comes back to what is left.
+fn what_a_crash_leaves_of_an_ephemeral_volume_is_taken_away(scene: &mut Scene) -> Outcome {
+    let volume = scene.usual_of(&["--ephemeral", "--size", "64M"])?;
+    scene.keeper(&volume, &[])?;
+    let holder = scene.hold(&volume, &["--user", "1000"])?;
+    let kept = scene.directory_of(&volume)?;
+    ensure(kept.join("store").is_dir(), || "it has no store".to_owned())?;
+    let server = scene.server_of(&volume)?;
+    scene.host.daemon.stop()?;
+    signal(server, Signal::KILL)?;
+    scene.docker(&["rm", "--force", &holder])?.ok()?;
+    scene.host.daemon.start()?;
+    until("what is left is taken away", Duration::from_secs(5), || {
+        !kept.exists()
+    })?;
+    same("lines in the log", lines(scene, &volume)?, 1)
 }
