@@ -38,7 +38,8 @@ pub(crate) enum Verb {
     /// Show a sealed disk to the kernel until SIGTERM or Ctrl-C
     #[command(after_help = "Examples:\n  \
         cofferdam-disk serve /srv/vault --key-file /root/vault.key --mount /mnt/vault\n  \
-        cofferdam-disk serve /srv/vault --key-file /root/vault.key --witness /var/lib/vault.witness --json")]
+        cofferdam-disk serve /srv/vault --key-file /root/vault.key --witness /var/lib/vault.witness --json\n  \
+        cofferdam-disk serve /srv/vault --key-file /root/new.key --previous-key-file /root/vault.key --mount /mnt/vault")]
     Serve(Serve),
     /// Read a whole disk that nobody has open, and verify every block; nothing is written
     #[command(after_help = "Example:\n  cofferdam-disk check /srv/vault --key-file /root/vault.key")]
@@ -82,7 +83,7 @@ pub(crate) struct Serve {
     /// The store
     pub(crate) store: PathBuf,
     #[command(flatten)]
-    pub(crate) key: Key,
+    pub(crate) keys: Keys,
     /// Mount the disk's ext4 here
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) mount: Option<PathBuf>,
@@ -102,6 +103,9 @@ pub(crate) struct Open {
     /// The volume's id that the store must hold
     #[arg(long, value_name = "ID")]
     pub(crate) volume: String,
+    /// Two keys come on standard input, the volume's and the one before it
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub(crate) rotating: Option<Rotating>,
     /// Where orders are taken: a socket that is not there yet
     #[arg(long, value_name = "SOCKET")]
     pub(crate) control: PathBuf,
@@ -136,7 +140,7 @@ pub(crate) struct Check {
     /// The store
     pub(crate) store: PathBuf,
     #[command(flatten)]
-    pub(crate) key: Key,
+    pub(crate) keys: Keys,
     #[command(flatten)]
     pub(crate) witness: Witness,
 }
@@ -148,6 +152,9 @@ pub(crate) struct Info {
     /// Verify with this key what the store claims
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    /// The key that the disk had before, while it is rotated
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub(crate) previous_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -155,6 +162,30 @@ pub(crate) struct Key {
     /// The volume key: 32 bytes in a file that belongs to you and that nobody else may read; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    #[command(flatten)]
+    pub(crate) key: Key,
+    /// The key that the disk had before: it is encrypted anew under --key-file, or was until it was closed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) previous_key_file: Option<PathBuf>,
+}
+
+/// How far a rotation is known to have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rotating {
+    /// The volume may be under the key before; opening begins it
+    Announced,
+    /// The volume is under the new key
+    Begun,
+}
+
+impl Rotating {
+    pub(crate) fn has_begun(self) -> bool {
+        self == Rotating::Begun
+    }
 }
 
 #[derive(Debug, Args)]

@@ -28,8 +28,8 @@ pub(crate) enum Came {
     Signal,
     /// Nothing serves the disk any more.
     End,
-    /// An order, and whom to answer.
-    Order(Order, OwnedFd),
+    /// An order, what came with it, and whom to answer.
+    Order(Order, Option<OwnedFd>, OwnedFd),
 }
 
 /// The socket, and its peers.
@@ -98,8 +98,8 @@ impl Control {
             if let Some(index) = ready.peer {
                 let peer = self.peers.remove(index);
                 // A peer that is gone, or speaks otherwise, is let go.
-                if let Ok(Some((order, _))) = wire::receive::<Order>(peer.as_fd()) {
-                    return Ok(Came::Order(order, peer));
+                if let Ok(Some((order, descriptors))) = wire::receive::<Order>(peer.as_fd()) {
+                    return Ok(Came::Order(order, descriptors.into_iter().next(), peer));
                 }
             }
         }

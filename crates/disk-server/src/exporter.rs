@@ -48,7 +48,7 @@ pub const READ_ROOM: usize = TRANSFER_MAX / 4096 * 4112 + 8192;
 ///
 /// An error reaches whoever reads or writes; block devices know `EIO`, `ENOSPC` and few others.
 pub trait Disk: Send + Sync + 'static {
-    /// Bytes: a multiple of [`BLOCK`], not zero, always the same.
+    /// Bytes: a multiple of [`BLOCK`], not zero, never less than before.
     fn size(&self) -> u64;
 
     /// The bytes of `[offset, offset + length)`. They may lie anywhere in `buffer`, whose capacity is at least

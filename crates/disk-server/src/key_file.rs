@@ -1,6 +1,6 @@
 //! The volume key in a file: 32 bytes, for one pair of eyes.
 
-use crate::problem::doing;
+use crate::{arguments::Keys, held_keys::HeldKeys, problem::doing};
 use cofferdam_model::{Problem, Result};
 use cofferdam_vault::VolumeKey;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -41,11 +41,35 @@ pub(crate) fn read(path: &Path) -> Result<VolumeKey> {
         .map_err(|error| Problem::invalid(format!("the key file {shown}: {error}")))
 }
 
+/// Reads the key, and the one before it where that is named.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_keys(keys: &Keys) -> Result<HeldKeys> {
+    let key = read(&keys.key.key_file)?;
+    let previous = keys.previous_key_file.as_deref().map(read).transpose()?;
+    Ok(HeldKeys::new(key, previous, false))
+}
+
+/// Reads the keys that the daemon hands over on standard input: two where a rotation is under way, which may be known to have
+/// begun.
+///
+/// # Errors
+/// `invalid` where that is no key.
+pub(crate) fn keys_from_standard_input(rotation: Option<bool>) -> Result<HeldKeys> {
+    let input = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(doing("opening standard input"))?;
+    HeldKeys::read(input, rotation)
+        .map_err(|error| Problem::invalid(format!("the key on standard input: {error}")))
+}
+
 /// Reads a key from standard input, unbuffered and to its end.
 ///
 /// # Errors
 /// `invalid` where that is no key.
-pub(crate) fn from_standard_input() -> Result<VolumeKey> {
+fn from_standard_input() -> Result<VolumeKey> {
     let input = std::io::stdin()
         .as_fd()
         .try_clone_to_owned()

@@ -23,6 +23,8 @@ mod arguments;
 mod control;
 pub mod exporter;
 mod filesystem;
+mod growth;
+mod held_keys;
 mod key_file;
 mod memory_group;
 mod minder;
@@ -33,6 +35,7 @@ mod sealed;
 mod signals;
 mod verb;
 mod wire;
+mod wish;
 mod witness_file;
 mod worker;
 

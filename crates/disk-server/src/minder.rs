@@ -8,16 +8,21 @@ use crate::{
     notice::notice,
     problem::doing,
     wire::{self, Report},
+    wish::{Asked, Told, Wish},
     witness_file::WitnessFile,
     worker::{Setting, Worker},
 };
-use cofferdam_model::{Problem, Result, disk::Answer};
+use cofferdam_model::{
+    Problem, Result,
+    disk::{Answer, Rotation},
+};
+use cofferdam_vault::VolumeKey;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::pipe::PipeFlags;
 use std::{
     collections::VecDeque,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -38,7 +43,10 @@ const RHYTHM: Timespec = Timespec {
 #[derive(Debug)]
 pub(crate) struct Minder {
     thread: JoinHandle<Result<()>>,
-    closing: OwnedFd,
+    /// Wakes the thread; closed, it means that the volume is to be closed.
+    bell: OwnedFd,
+    wishes: mpsc::Sender<Asked>,
+    rotation: Arc<Mutex<Option<Rotation>>>,
     ended: OwnedFd,
 }
 
@@ -53,8 +61,13 @@ struct Watch {
     left: Vec<OwnedFd>,
     /// A mount namespace with nothing in it, once a worker has made it.
     nowhere: Option<OwnedFd>,
-    closing: OwnedFd,
-    /// Whether `closing` has hung up: the worker was told to close.
+    bell: OwnedFd,
+    wishes: mpsc::Receiver<Asked>,
+    /// The wish that the worker is about to fulfil.
+    asked: Option<(Told, mpsc::Sender<Result<()>>)>,
+    /// How far the rotation is, as the worker last said.
+    rotation: Arc<Mutex<Option<Rotation>>>,
+    /// Whether `bell` has hung up: the worker was told to close.
     is_closing: bool,
     successions: VecDeque<Instant>,
     /// Who else is to hear of faults: packets of [`Answer`].
@@ -80,7 +93,9 @@ impl Minder {
         let pipe = || {
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| doing("making a pipe")(error.into()))
         };
-        let ((closing, closing_in), (ended, alive)) = (pipe()?, pipe()?);
+        let ((bell, bell_rope), (ended, alive)) = (pipe()?, pipe()?);
+        let (wishes, asked) = mpsc::channel();
+        let rotation = Arc::default();
         let remembered = witness.as_ref().map(WitnessFile::read).transpose()?.flatten();
         let (ready, is_ready) = mpsc::channel();
         let mut watch = Watch {
@@ -91,7 +106,10 @@ impl Minder {
             worker: None,
             left: Vec::new(),
             nowhere: None,
-            closing,
+            bell,
+            wishes: asked,
+            asked: None,
+            rotation: Arc::clone(&rotation),
             is_closing: false,
             successions: VecDeque::new(),
             told,
@@ -105,7 +123,9 @@ impl Minder {
             .map_err(doing("starting the minder"))?;
         let minder = Minder {
             thread,
-            closing: closing_in,
+            bell: bell_rope,
+            wishes,
+            rotation,
             ended,
         };
         match is_ready.recv() {
@@ -123,6 +143,35 @@ impl Minder {
         self.ended.as_fd()
     }
 
+    /// Has the volume encrypted anew under this key; returns when it is under it.
+    ///
+    /// # Errors
+    /// `conflict` where that is under way already; what the worker says; `unavailable` where the disk is no longer served.
+    pub(crate) fn rotate(&self, key: VolumeKey) -> Result<()> {
+        self.ask(Wish::Rotate(key))
+    }
+
+    /// Makes the disk larger, to so many bytes.
+    ///
+    /// # Errors
+    /// As [`Self::rotate`].
+    pub(crate) fn grow(&self, bytes: u64) -> Result<()> {
+        self.ask(Wish::Grow(bytes))
+    }
+
+    /// How far the rotation has come; none where there is none.
+    pub(crate) fn rotation(&self) -> Option<Rotation> {
+        *self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self, wish: Wish) -> Result<()> {
+        let gone = || Problem::unavailable("the disk is no longer served");
+        let (answer, is_answered) = mpsc::channel();
+        self.wishes.send(Asked { wish, answer }).map_err(|_| gone())?;
+        rustix::io::write(&self.bell, b"!").map_err(|error| doing("waking the minder")(error.into()))?;
+        is_answered.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
     /// Has the volume closed in peace; nothing may use the disk any more.
     ///
     /// # Errors
@@ -132,7 +181,7 @@ impl Minder {
     }
 
     fn join(self) -> Result<()> {
-        drop(self.closing);
+        drop(self.bell);
         self.thread
             .join()
             .unwrap_or_else(|_| Err(Problem::internal("the minder has failed")))
@@ -157,13 +206,9 @@ impl Watch {
 
     fn watch(&mut self) -> Result<()> {
         loop {
-            let (spoken, closing) = self.wait()?;
-            if closing && !self.is_closing {
-                self.is_closing = true;
-                // One that follows another is told once it serves.
-                if let Some(worker) = self.worker.as_ref().filter(|worker| worker.is_briefed()) {
-                    worker.close()?;
-                }
+            let (spoken, rung) = self.wait()?;
+            if rung && !self.is_closing {
+                self.answer_bell()?;
             }
             let Some(worker) = &mut self.worker else {
                 return Err(Problem::internal("there is no worker"));
@@ -184,6 +229,73 @@ impl Watch {
         }
     }
 
+    /// Somebody wishes something, or that the volume be closed.
+    fn answer_bell(&mut self) -> Result<()> {
+        let mut rings = [0; 16];
+        let rung = rustix::io::read(&self.bell, &mut rings);
+        if rung.map_err(|error| doing("hearing the bell")(error.into()))? == 0 {
+            self.is_closing = true;
+            // One that follows another is told once it serves.
+            if let Some(worker) = self.worker.as_ref().filter(|worker| worker.is_briefed()) {
+                worker.close()?;
+            }
+            return Ok(());
+        }
+        while let Ok(asked) = self.wishes.try_recv() {
+            self.take_wish(asked)?;
+        }
+        Ok(())
+    }
+
+    fn take_wish(&mut self, asked: Asked) -> Result<()> {
+        let Asked { wish, answer } = asked;
+        let rotates = matches!(wish, Wish::Rotate(_));
+        if self.asked.is_some() || rotates && self.setting.keys.rotation().is_some() {
+            let problem =
+                Problem::conflict("the volume is being changed already").remedy("wait until that has ended");
+            drop(answer.send(Err(problem)));
+            return Ok(());
+        }
+        // One that was not told yet what to serve will be told this too.
+        let worker = self.worker.as_ref().filter(|worker| worker.is_briefed());
+        let told = match wish {
+            Wish::Rotate(key) => {
+                worker.map_or(Ok(()), |worker| worker.rotate(&key))?;
+                self.setting.keys.rotate(key);
+                Told::Rotation
+            }
+            Wish::Grow(bytes) => {
+                worker.map_or(Ok(()), |worker| worker.grow(bytes))?;
+                Told::Growth(bytes)
+            }
+        };
+        self.asked = Some((told, answer));
+        Ok(())
+    }
+
+    fn answer_wish(&mut self, result: Result<()>) {
+        if let Some((_, answer)) = self.asked.take() {
+            // Whoever asked waits for it.
+            drop(answer.send(result));
+        }
+    }
+
+    fn note_rotation(&mut self, rotation: Option<Rotation>) {
+        *self.rotation.lock().unwrap_or_else(PoisonError::into_inner) = rotation;
+        if rotation.is_some() {
+            self.setting.keys.begin();
+            if matches!(self.asked, Some((Told::Rotation, _))) {
+                self.answer_wish(Ok(()));
+            }
+            return;
+        }
+        if self.setting.keys.rotation().is_some() {
+            notice("everything is encrypted anew: the key before is needed no longer");
+        }
+        self.setting.keys.end_rotation();
+        self.pass_on(&Answer::Rotated);
+    }
+
     fn wait(&self) -> Result<(bool, bool)> {
         let mut watched = Vec::with_capacity(2);
         watched.extend(
@@ -192,7 +304,7 @@ impl Watch {
                 .map(|worker| PollFd::from_borrowed_fd(worker.socket(), PollFlags::IN)),
         );
         if !self.is_closing {
-            watched.push(PollFd::from_borrowed_fd(self.closing.as_fd(), PollFlags::IN));
+            watched.push(PollFd::from_borrowed_fd(self.bell.as_fd(), PollFlags::IN));
         }
         match rustix::event::poll(&mut watched, Some(&RHYTHM)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -221,16 +333,22 @@ impl Watch {
                 }
             }
             Report::Witness(witness) => self.remember(witness),
-            Report::Fault { what, tampering } => self.tell(what, tampering),
+            Report::Fault { what, tampering } => {
+                notice(&what);
+                self.pass_on(&Answer::Fault { what, tampering });
+            }
+            Report::Rotation(rotation) => self.note_rotation(rotation),
+            Report::Grown => self.answer_wish(Ok(())),
+            Report::Refused(problem) => self.answer_wish(Err(problem)),
             Report::Failed(problem) => return Err(problem),
         }
         Ok(())
     }
 
-    fn tell(&self, what: String, tampering: bool) {
-        notice(&what);
+    /// Has whoever watches hear of it.
+    fn pass_on(&self, what: &Answer) {
         if let Some(told) = &self.told
-            && let Err(problem) = wire::send(told.as_fd(), &Answer::Fault { what, tampering }, &[])
+            && let Err(problem) = wire::send(told.as_fd(), what, &[])
         {
             notice(problem);
         }
@@ -279,6 +397,9 @@ impl Watch {
         self.nowhere = self.nowhere.take().or(worker.take_nowhere());
         let remembered = self.remembered.clone();
         worker.brief(&self.setting, &self.connection, remembered, &self.left)?;
+        if let Some((Told::Growth(bytes), _)) = &self.asked {
+            worker.grow(*bytes)?;
+        }
         if self.is_closing {
             worker.close()?;
         }

@@ -20,7 +20,7 @@ pub(crate) fn of_fault(fault: Fault) -> Problem {
     }
     let kind = match &fault {
         Fault::Corrupt { .. } | Fault::RolledBack { .. } => ErrorKind::Corrupt,
-        Fault::WrongKey => ErrorKind::Denied,
+        Fault::WrongKey | Fault::PreviousKey => ErrorKind::Denied,
         Fault::Busy | Fault::Fenced => ErrorKind::Busy,
         Fault::Store { .. } | Fault::Full | Fault::Failed | Fault::Memory(_) => ErrorKind::Unavailable,
         Fault::Invalid(_) => ErrorKind::Invalid,

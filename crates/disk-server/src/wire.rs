@@ -5,7 +5,7 @@
 
 use crate::arguments::Access;
 use cofferdam_linux::packet;
-use cofferdam_model::{Problem, Result};
+use cofferdam_model::{Problem, Result, disk::Rotation};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
@@ -36,9 +36,16 @@ pub(crate) enum Order {
         channels: usize,
         /// How many arenas workers before have left.
         rescue: usize,
+        /// Whether two keys come through the pipe, the volume's and that before it, and then whether it has begun to be under
+        /// the former.
+        rotation: Option<bool>,
         /// Seconds that a request may take, while all is still well.
         patience: u64,
     },
+    /// Encrypt everything anew. Descriptor: the new key's pipe. Then [`Report::Rotation`], or [`Report::Refused`].
+    Rotate,
+    /// Make the disk larger, to so many bytes. Then [`Report::Grown`], or [`Report::Refused`].
+    Grow(u64),
     /// Close the volume in peace and end.
     Close,
 }
@@ -67,6 +74,12 @@ pub(crate) enum Report {
         /// Whether bytes did not verify.
         tampering: bool,
     },
+    /// The volume is under its new key, and so far with what is not; none: nothing is left of that.
+    Rotation(Option<Rotation>),
+    /// The disk has the size.
+    Grown,
+    /// The last order could not be carried out.
+    Refused(Problem),
     /// The volume is closed; remember this.
     Closed(String),
     /// The volume cannot be opened, or not be closed.

@@ -3,6 +3,7 @@
 use crate::{
     arguments::Access,
     exporter::Connection,
+    held_keys::HeldKeys,
     problem::doing,
     wire::{self, Order, Report},
 };
@@ -29,7 +30,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) claim: Claim,
-    pub(crate) key: VolumeKey,
+    pub(crate) keys: HeldKeys,
     pub(crate) access: Access,
     /// The volume's id that the store must hold, where it is known.
     pub(crate) volume: Option<String>,
@@ -99,8 +100,7 @@ impl Worker {
         witness: Option<String>,
         rescue: &[OwnedFd],
     ) -> Result<()> {
-        let (key, key_in) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .map_err(|error| doing("making a pipe for the key")(error.into()))?;
+        let (key, key_in) = key_pipe()?;
         let [root, lock] = setting.claim.descriptors();
         let mut descriptors = vec![root, lock, key.as_fd(), connection.abort_handle().as_fd()];
         descriptors.extend(connection.channels().iter().map(AsFd::as_fd));
@@ -112,13 +112,14 @@ impl Worker {
             outlives: setting.outlives,
             channels: connection.channels().len(),
             rescue: rescue.len(),
+            rotation: setting.keys.rotation(),
             patience: setting.patience.as_secs(),
         };
         wire::send(self.socket.as_fd(), &order, &descriptors)?;
         self.briefed = true;
         setting
-            .key
-            .write(File::from(key_in))
+            .keys
+            .hand_over(&File::from(key_in))
             .map_err(doing("handing the key to the worker"))
     }
 
@@ -158,6 +159,26 @@ impl Worker {
     /// How long nothing was heard.
     pub(crate) fn silent(&self) -> Duration {
         self.heard.elapsed()
+    }
+
+    /// Has it encrypt everything anew under this key.
+    ///
+    /// # Errors
+    /// As pipe(2) and sendmsg(2). One that has ended is found out by [`Self::hear`].
+    pub(crate) fn rotate(&self, key: &VolumeKey) -> Result<()> {
+        let (out, into) = key_pipe()?;
+        wire::send(self.socket.as_fd(), &Order::Rotate, &[out.as_fd()])?;
+        key.write(File::from(into))
+            .map_err(doing("handing the key to the worker"))
+    }
+
+    /// Has it make the disk larger.
+    ///
+    /// # Errors
+    /// As sendmsg(2). One that has ended is found out by [`Self::hear`].
+    pub(crate) fn grow(&self, bytes: u64) -> Result<()> {
+        wire::send(self.socket.as_fd(), &Order::Grow(bytes), &[])?;
+        Ok(())
     }
 
     /// Tells it to close the volume and end. One that has ended is found out by [`Self::hear`].
@@ -207,4 +228,9 @@ impl Worker {
         }
         Err(Problem::internal(format!("the worker ended with {status}")))
     }
+}
+
+fn key_pipe() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|error| doing("making a pipe for the key")(error.into()))
 }

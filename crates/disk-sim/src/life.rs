@@ -6,7 +6,7 @@ use crate::{
     oracle::Oracle,
     random::Random,
     rot::{Back, Damage, Victim, fork},
-    session::{Ground, Op, Opening, Session, Went},
+    session::{Ground, KeyState, Op, Opening, Session, Went},
     store::Faults,
 };
 use cofferdam_disk::{Geometry, Memory};
@@ -27,6 +27,7 @@ pub struct Tale {
 struct Copy {
     medium: Medium,
     oracle: Oracle,
+    keys: KeyState,
 }
 
 /// A life under way.
@@ -153,6 +154,10 @@ impl Life {
             92..94 => Op::Close,
             94..96 => Op::Crash,
             96..98 => Op::Kill,
+            98 if self.random.percent(50) => Op::Rotate,
+            98 if self.random.percent(40) => Op::Grow {
+                blocks: blocks + 1 + self.random.index(blocks / 4 + 1),
+            },
             _ => Op::Check,
         }
     }
@@ -164,7 +169,8 @@ impl Life {
         if self.copies.len() >= 3 {
             self.copies.remove(0);
         }
-        self.copies.push(Copy { medium, oracle });
+        let keys = self.session.keys();
+        self.copies.push(Copy { medium, oracle, keys });
     }
 
     fn down(&mut self, op: Op) -> Result<(), Wrong> {
@@ -206,7 +212,8 @@ impl Life {
         let mut medium = self.session.store.medium().clone();
         let mut older = self.copies.first().map_or(&medium, |copy| &copy.medium).clone();
         if matches!(damage, Damage::Older | Damage::Sector) && self.random.percent(60) {
-            older = fork(&self.session.ground, older, &mut self.random)?;
+            let keys = self.copies.first().map_or(self.session.keys(), |copy| copy.keys);
+            older = fork(&self.session.ground, keys, older, &mut self.random)?;
         }
         if !damage.inflict(&mut medium, &older, &mut self.random) {
             return Ok(());
@@ -216,6 +223,7 @@ impl Life {
         let slight = damage == Damage::Bit && self.session.ground.room > 1000;
         let victim = Victim {
             ground: &self.session.ground,
+            keys: self.session.keys(),
             medium,
             oracle: &self.session.oracle,
             witness,
@@ -234,6 +242,8 @@ impl Life {
         let witness = self.session.witness.filter(|_| self.random.percent(70));
         let victim = Victim {
             ground: &self.session.ground,
+            // Who has forgotten the witness may have the keys of then, too.
+            keys: witness.map_or(copy.keys, |_| self.session.keys()),
             medium: copy.medium.clone(),
             // With a witness only what is now is right; without, what was then.
             oracle: witness.map_or(&copy.oracle, |_| &self.session.oracle),

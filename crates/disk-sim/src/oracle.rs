@@ -48,6 +48,21 @@ impl Oracle {
         self.now.len()
     }
 
+    /// The disk has become larger: the new blocks read as zeros, and always did.
+    ///
+    /// # Errors
+    /// Where it has become smaller.
+    pub fn grow(&mut self, blocks: usize) -> Result<(), Wrong> {
+        if blocks < self.now.len() {
+            return Err(Wrong::new(format!(
+                "the disk has {blocks} blocks and had {}",
+                self.now.len()
+            )));
+        }
+        self.now.resize(blocks, 0);
+        Ok(())
+    }
+
     /// The stamp that a block has now.
     pub fn stamp(&self, block: usize) -> u64 {
         self.now[block]
@@ -115,7 +130,9 @@ impl Oracle {
 
     fn moment(&self, read: &[Option<u64>], from: usize) -> Result<usize, Wrong> {
         // From the newest moment backwards: how many blocks are different from what was read.
-        let differs = |block: usize, stamp: u64| read[block].is_some_and(|read| read != stamp);
+        // What was read of a disk that was smaller then.
+        let found = |block: usize| read.get(block).copied().unwrap_or(Some(0));
+        let differs = |block: usize, stamp: u64| found(block).is_some_and(|read| read != stamp);
         let mut state = self.now.clone();
         let mut wrong = (0..state.len()).filter(|b| differs(*b, state[*b])).count();
         let (mut least, mut at) = (usize::MAX, 0);
@@ -142,9 +159,12 @@ impl Oracle {
             state[event.block] = event.before;
         }
         let blocks: Vec<_> = (0..state.len())
-            .filter(|b| read[*b].is_some_and(|stamp| stamp != state[*b]))
+            .filter(|b| {
+                read.get(*b)
+                    .is_some_and(|stamp| stamp.is_some_and(|stamp| stamp != state[*b]))
+            })
             .take(8)
-            .map(|b| format!("block {b} is {:?}, not {}", read[b], state[b]))
+            .map(|b| format!("block {b} is {:?}, not {}", read.get(b), state[b]))
             .collect();
         Wrong::new(format!(
             "no moment from {from} to {} explains the disk; the nearest is {at}: {}",

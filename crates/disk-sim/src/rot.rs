@@ -6,7 +6,7 @@ use crate::{
     medium::Medium,
     oracle::{Oracle, content},
     random::Random,
-    session::{Ground, everything, key, options},
+    session::{Ground, KeyState, everything, options},
     store::{Faults, SimStore},
 };
 use cofferdam_disk::{BLOCK, Fault, Volume, Witness, geometry::SegmentName, volume::check::check};
@@ -132,11 +132,11 @@ fn flip(medium: &mut Medium, name: SegmentName, random: &mut Random) -> bool {
 ///
 /// # Errors
 /// What the engine did wrong.
-pub fn fork(ground: &Ground, copy: Medium, random: &mut Random) -> Result<Medium, Wrong> {
+pub fn fork(ground: &Ground, keys: KeyState, copy: Medium, random: &mut Random) -> Result<Medium, Wrong> {
     let store = SimStore::new(copy);
     for _ in 0..=random.below(2) {
         let process = store.again(Faults::default());
-        let Ok(volume) = Volume::open(process, key()?, &options(ground, None)) else {
+        let Ok(volume) = Volume::open(process, keys.keys()?, &options(ground, None)) else {
             break;
         };
         for _ in 0..random.below(12) {
@@ -161,6 +161,8 @@ pub fn fork(ground: &Ground, copy: Medium, random: &mut Random) -> Result<Medium
 pub struct Victim<'a> {
     /// What it stands on.
     pub ground: &'a Ground,
+    /// What is known of its keys.
+    pub keys: KeyState,
     /// The damaged store; nobody has it open.
     pub medium: Medium,
     /// What it held.
@@ -188,8 +190,8 @@ impl Victim<'_> {
     pub fn judge(self) -> Result<(), Wrong> {
         let options = options(self.ground, self.witness);
         let store = SimStore::new(self.medium.clone());
-        let offline = check(&store, key()?, &options, |_, _| {});
-        let volume = match Volume::open(store.again(Faults::default()), key()?, &options) {
+        let offline = check(&store, self.keys.keys()?, &options, |_, _| {});
+        let volume = match Volume::open(store.again(Faults::default()), self.keys.keys()?, &options) {
             Ok(volume) => volume,
             Err(fault) => {
                 if offline.is_ok() && !matches!(fault, Fault::Full) {
@@ -254,7 +256,11 @@ impl Victim<'_> {
 /// Damage is answered with an error that says so.
 fn expected(fault: &Fault, act: &str) -> Result<(), Wrong> {
     match fault {
-        Fault::Corrupt { .. } | Fault::RolledBack { .. } | Fault::WrongKey | Fault::Full => Ok(()),
+        Fault::Corrupt { .. }
+        | Fault::RolledBack { .. }
+        | Fault::WrongKey
+        | Fault::PreviousKey
+        | Fault::Full => Ok(()),
         fault => Err(Wrong::new(format!("{act} of a damaged store: {fault}"))),
     }
 }

@@ -3,11 +3,16 @@
 //! | room | subject |
 //! |---|---|
 //! | [`opening`] | the volume opened again, after deaths |
+//! | [`changing`] | another key, a larger disk |
+//! | [`keys`] | what whoever keeps the keys remembers |
 //! | [`excuse`] | which failures are right |
 
+mod changing;
 mod excuse;
+mod keys;
 mod opening;
 
+pub use keys::KeyState;
 pub use opening::Opening;
 
 use crate::{
@@ -54,6 +59,13 @@ pub enum Op {
         first: usize,
         /// How many.
         count: usize,
+    },
+    /// Begin to encrypt everything under another key.
+    Rotate,
+    /// Make the disk larger.
+    Grow {
+        /// To so many blocks.
+        blocks: usize,
     },
     /// Flush.
     Flush,
@@ -104,6 +116,7 @@ pub struct Session {
     pub oracle: Oracle,
     /// The newest witness.
     pub witness: Option<Witness>,
+    keys: KeyState,
     volume: Option<Volume<SimStore>>,
     /// What a successor of the process that has the volume open would find.
     arena: Option<OwnedFd>,
@@ -123,12 +136,12 @@ fn entropy(bytes: &mut [u8; 32]) -> io::Result<()> {
     Ok(())
 }
 
-/// The key of every simulated volume.
+/// The key that every simulated volume has first.
 ///
 /// # Errors
 /// No locked memory.
 pub fn key() -> Result<VolumeKey, Wrong> {
-    VolumeKey::take(&mut [7; 32]).map_err(|error| Wrong::new(error.to_string()))
+    KeyState::default().key()
 }
 
 /// The options of an opening.
@@ -156,6 +169,7 @@ impl Session {
             store,
             oracle: Oracle::new(blocks),
             witness: Some(volume.witness()),
+            keys: KeyState::default(),
             volume: Some(volume),
             arena: None,
             carried: None,
@@ -211,6 +225,7 @@ impl Session {
         let went = self.act(op)?;
         if went == Went::On {
             self.oracle.answered();
+            self.look_at_rotation()?;
         }
         Ok(went)
     }
@@ -220,6 +235,8 @@ impl Session {
             Op::Write { first, count } => self.write(first, count),
             Op::Discard { first, count } => self.discard(first, count),
             Op::Read { first, count } => self.read(first..first + count),
+            Op::Rotate => self.rotate(),
+            Op::Grow { blocks } => self.grow(blocks),
             Op::Flush => self.flush(),
             Op::Settle => self.settle(),
             Op::Tend => self.tend(MOST_TENDS),
@@ -386,7 +403,7 @@ impl Session {
     fn check(&mut self) -> Result<Went, Wrong> {
         let options = options(&self.ground, self.witness);
         let reader = self.store.again(Faults::default());
-        let found = check(&reader, key()?, &options, |_, _| {});
+        let found = check(&reader, self.keys.keys()?, &options, |_, _| {});
         let found = found.map_err(|fault| Wrong::new(format!("check: {fault}")))?;
         if !found.is_sound() {
             return Err(Wrong::new(format!("check: {:?}", found.findings)));

@@ -7,9 +7,9 @@ use crate::{
     oracle::Oracle,
     random::Random,
     rot::{Back, Victim},
-    session::{Ground, Op, Opening, Session, Went, key},
+    session::{Ground, KeyState, Op, Opening, Session, Went, key},
 };
-use cofferdam_disk::{Geometry, Memory, Witness, judge};
+use cofferdam_disk::{Geometry, Keys, Memory, Witness, judge};
 use cofferdam_vault::VolumeKey;
 use std::sync::OnceLock;
 
@@ -38,7 +38,7 @@ pub const ALL: [Target; 7] = [
     },
     Target {
         name: "head",
-        run: |bytes| judge::head(bytes, volume_key()),
+        run: |bytes| judge::head(bytes, keys()),
         seeds: || {
             [closed(), crashed()]
                 .into_iter()
@@ -126,6 +126,12 @@ fn ground() -> Ground {
 fn volume_key() -> &'static VolumeKey {
     static KEY: OnceLock<VolumeKey> = OnceLock::new();
     KEY.get_or_init(|| key().expect("locked memory for one key"))
+}
+
+#[expect(clippy::expect_used, reason = "a target that cannot begin must stop")]
+fn keys() -> &'static Keys {
+    static KEYS: OnceLock<Keys> = OnceLock::new();
+    KEYS.get_or_init(|| KeyState::default().keys().expect("locked memory for one key"))
 }
 
 #[expect(clippy::expect_used, reason = "a target that cannot begin must stop")]
@@ -241,6 +247,7 @@ fn store(bytes: &[u8]) -> bool {
     }
     let victim = Victim {
         ground: &ground(),
+        keys: KeyState::default(),
         medium,
         oracle: &small.oracle,
         witness: small.witness.filter(|_| choice & 2 == 0),

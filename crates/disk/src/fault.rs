@@ -33,6 +33,12 @@ pub enum Fault {
     /// The key is that of another volume.
     #[error("this key is not the volume's key; use the one that the volume was created with")]
     WrongKey,
+    /// The volume was being encrypted anew, and the key before is missing.
+    #[error(
+        "parts of the volume are under its previous key, which is missing: give that too; where it was encrypted anew to the \
+         end, an older copy of the store has been put back"
+    )]
+    PreviousKey,
     /// Another process has opened the volume since.
     #[error("another process has opened this volume since (a later epoch); this one has stopped writing")]
     Fenced,

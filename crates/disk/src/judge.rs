@@ -7,6 +7,7 @@ use crate::{
         segment_header::SegmentHeader,
     },
     geometry::{BLOCK, Geometry, MAX_CELLS, MAX_SEGMENT, Place},
+    keys::Keys,
 };
 use cofferdam_vault::VolumeKey;
 
@@ -50,7 +51,7 @@ pub fn record_header(text: &[u8]) -> bool {
 ///
 /// # Panics
 /// Where it is genuine and does not say what it said.
-pub fn head(bytes: &[u8], key: &VolumeKey) -> bool {
+pub fn head(bytes: &[u8], keys: &Keys) -> bool {
     if let Ok((head, _)) = Head::parse(bytes) {
         let geometry = head.geometry;
         assert_eq!(
@@ -58,10 +59,10 @@ pub fn head(bytes: &[u8], key: &VolumeKey) -> bool {
             Some(geometry)
         );
     }
-    let Ok(head) = Head::decode(bytes, key) else {
+    let Ok((head, ring)) = Head::decode(bytes, keys) else {
         return false;
     };
-    assert_eq!(head.encode(key).ok().as_deref(), Some(bytes));
+    assert_eq!(head.encode(&ring).ok().as_deref(), Some(bytes));
     true
 }
 

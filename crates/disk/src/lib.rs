@@ -4,6 +4,7 @@
 //! | room | subject |
 //! |---|---|
 //! | [`geometry`] | sizes, addresses, places |
+//! | `keys` | which key is whose, also while a volume is rotated |
 //! | `format` | format v1, byte by byte; no I/O |
 //! | `log` | the log as a state machine: no I/O, no clock, no randomness |
 //! | [`store`] | where segments lie: a directory |
@@ -18,6 +19,7 @@ mod format;
 pub mod geometry;
 #[cfg(feature = "judge")]
 pub mod judge;
+mod keys;
 mod log;
 pub mod store;
 pub mod volume;
@@ -25,6 +27,7 @@ pub mod volume;
 pub use fault::{Fault, Outcome};
 pub use format::Witness;
 pub use geometry::{BLOCK, Geometry};
+pub use keys::Keys;
 pub use log::Memory;
 pub use log::buffer::{Arena, Rescue};
 pub use store::{Access, Claim, Directory, Store};

@@ -80,7 +80,10 @@ fn no_target_is_surprised() {
 #[test]
 fn what_a_target_begins_with_is_good() {
     use cofferdam_disk::{Geometry, judge};
-    use cofferdam_disk_sim::{session::key, targets::target};
+    use cofferdam_disk_sim::{
+        session::{KeyState, key},
+        targets::target,
+    };
     let seeds = |name| (target(name).unwrap().seeds)();
     let key = key().unwrap();
     let geometry = Geometry::new(1700, 64 << 10, 512).unwrap();
@@ -94,7 +97,8 @@ fn what_a_target_begins_with_is_good() {
             .iter()
             .all(|bytes| judge::record_header(bytes))
     );
-    assert!(seeds("head").iter().all(|bytes| judge::head(bytes, &key)));
+    let keys = KeyState::default().keys().unwrap();
+    assert!(seeds("head").iter().all(|bytes| judge::head(bytes, &keys)));
     assert!(
         seeds("checkpoint")
             .iter()

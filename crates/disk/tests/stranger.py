@@ -3,6 +3,8 @@
 
     stranger.py STORE KEYFILE [WITNESS]
 
+The key file has 32 bytes, the key, or 64: behind it the one before it.
+
 Prints a line for every block that has a cell: its number and the SHA-256 of what it holds. Exits with 1 where the
 store is corrupt, 2 where the key is the wrong one, 3 where the store is older than its witness.
 
@@ -125,12 +127,12 @@ class Store:
 
 
 class Head:
-    def __init__(self, raw, key):
+    def __init__(self, raw, key, before):
         need(len(raw) == 256, "head", "its length")
         need(raw[:8] == b"CFDHEAD\x01", "head", "its magic")
         suite, log_align, state = raw[8:11]
         need(suite == 1 and 9 <= log_align <= 12 and state in (1, 2), "head", "a value")
-        need(not any(raw[11:16] + raw[92:96] + raw[176:224]), "head", "something that is not zero")
+        need(not any(raw[11:16] + raw[92:96] + raw[216:224]), "head", "something that is not zero")
         self.align, self.clean = 1 << log_align, state == 2
         self.volume = raw[16:32]
         self.blocks, self.segment, self.bytes = struct.unpack("<QII", raw[32:48])
@@ -144,12 +146,25 @@ class Head:
         need(1 <= self.blocks <= 1 << 40, "head", "its number of blocks")
         good = 65536 <= self.segment <= 33554432 and self.segment % 4096 == 0
         need(good and self.slots() <= 1 << 19, "head", "its segments")
-        commitment = derive(key, None, b"cofferdam commitment v1" + self.volume)
-        if commitment != raw[144:176]:
+        (self.rotation,) = struct.unpack("<Q", raw[176:184])
+        sound = self.rotation <= self.next_sequence and (self.rotation or not any(raw[184:216]))
+        need(sound, "head", "its rotation")
+        if not self.rotation and before and self.commitment(before) == raw[144:176]:
+            key, before = before, None  # a rotation that has not begun
+        if self.commitment(key) != raw[144:176]:
             raise WrongKey()
+        if self.rotation and (not before or self.commitment(before) != raw[184:216]):
+            raise WrongKey()
+        self.key, self.before = key, before
         head_key = derive(key, self.volume, b"cofferdam head v1")
         code = hmac.new(head_key, raw[:224], hashlib.sha256).digest()
         need(hmac.compare_digest(code, raw[224:]), "head", "it does not verify")
+
+    def commitment(self, key):
+        return derive(key, None, b"cofferdam commitment v1" + self.volume)
+
+    def key_of(self, name):
+        return self.before if name[1] < self.rotation else self.key
 
     def slots(self):
         full = -(-self.blocks // ((self.segment - self.align) // CELL))
@@ -167,7 +182,7 @@ class Segment:
         self.slot, self.name, self.salt, self.sealer = slot, name, salt, sealer
 
 
-def good_segment(store, key, head, name):
+def good_segment(store, head, name):
     """What a good header says, with suite and alignment; or None."""
     raw = store.read(name, 0, 96)
     if len(raw) < 96 or raw[:8] != b"CFDSEG\0\x01" or raw[8] != 1 or not 9 <= raw[9] <= 12 or any(raw[10:12]):
@@ -175,7 +190,7 @@ def good_segment(store, key, head, name):
     (slot,) = struct.unpack("<I", raw[12:16])
     if raw[16:32] != head.volume or struct.unpack("<QQ", raw[32:48]) != name:
         return None
-    sealer = Sealer(key, head.volume, name, raw[48:80])
+    sealer = Sealer(head.key_of(name), head.volume, name, raw[48:80])
     if sealer.header(0, raw[80:96], additional=raw[:80]) is None:
         return None
     return Segment(slot, name, raw[48:80], sealer), 1 << raw[9]
@@ -250,9 +265,9 @@ class Witness:
 
 
 class Disk:
-    def __init__(self, path, key, witness=None):
-        self.store, self.key, self.witness = Store(path), key, witness
-        self.head = Head(self.store.head(), key)
+    def __init__(self, path, key, before=None, witness=None):
+        self.store, self.witness = Store(path), witness
+        self.head = Head(self.store.head(), key, before)
         if witness:
             if witness.volume != self.head.volume:
                 raise ValueError("the witness is another volume's")
@@ -261,7 +276,7 @@ class Disk:
                 raise Older()
         names = self.store.names()
         for name in names:
-            later = name[0] > self.head.epoch and good_segment(self.store, key, self.head, name)
+            later = name[0] > self.head.epoch and good_segment(self.store, self.head, name)
             need(not later, "head", "it is older than a segment")
         self.chain = []
         self.proven = max(self.head.end[0], witness.lsn if witness else 0)
@@ -275,7 +290,7 @@ class Disk:
         head = self.head
         names = [n for n in names if n[0] == head.first[0] and n[1] >= head.first[1]]
         for name in names:
-            good = good_segment(self.store, self.key, head, name)
+            good = good_segment(self.store, head, name)
             if not good:
                 need(name == names[-1] != head.first, Store.spell(name), "its header")
                 continue
@@ -346,7 +361,7 @@ class Disk:
         need(len(pieces) >= head.bytes >= 8, Store.spell(head.first), "the checkpoint is not whole")
         pieces = pieces[: head.bytes]
         pages, segments = struct.unpack("<II", pieces[:8])
-        whole = pages == head.pages() and len(pieces) == 8 + 5 * pages + 60 * segments
+        whole = pages <= head.pages() and len(pieces) == 8 + 5 * pages + 60 * segments
         need(whole, Store.spell(head.first), "the checkpoint's lengths")
         self.pages = [int.from_bytes(pieces[8 + 5 * n : 13 + 5 * n], "little") for n in range(pages)]
         self.slots = {}
@@ -355,7 +370,7 @@ class Disk:
             slot, _, _, epoch, sequence, salt = struct.unpack("<IIIQQ32s", raw)
             need(slot not in self.slots and slot < head.slots(), Store.spell(head.first), "a slot")
             name = (epoch, sequence)
-            self.slots[slot] = Segment(slot, name, salt, Sealer(self.key, head.volume, name, salt))
+            self.slots[slot] = Segment(slot, name, salt, Sealer(head.key_of(name), head.volume, name, salt))
         known = all(page == 0 or page >> 21 in self.slots for page in self.pages)
         need(known, Store.spell(head.first), "a page without a segment")
         for record in self.chain:
@@ -407,9 +422,10 @@ class Disk:
 
 def main():
     store, key_file, *witness = sys.argv[1:]
-    key = Path(key_file).read_bytes()
+    keys = Path(key_file).read_bytes()
+    key, before = keys[:32], keys[32:] or None
     try:
-        disk = Disk(store, key, Witness(witness[0]) if witness else None)
+        disk = Disk(store, key, before, Witness(witness[0]) if witness else None)
         for number, block in disk.blocks():
             print(number, hashlib.sha256(block).hexdigest())
     except Corrupt as corrupt:

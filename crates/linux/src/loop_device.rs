@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const CONTROL_GET_FREE: libc::Ioctl = 0x4C82;
 const CONFIGURE: libc::Ioctl = 0x4C0A;
 const CLEAR: libc::Ioctl = 0x4C01;
+const SET_CAPACITY: libc::Ioctl = 0x4C07;
 const GET_STATUS: libc::Ioctl = 0x4C05;
 /// `BLKRASET`, in sectors of 512 bytes.
 const SET_READ_AHEAD: libc::Ioctl = 0x1262;
@@ -90,6 +91,16 @@ impl LoopDevice {
         let sectors = libc::c_ulong::from(bytes / 512);
         // SAFETY: BLKRASET takes its argument by value.
         checked(unsafe { libc::ioctl(self.device.as_raw_fd(), SET_READ_AHEAD, sectors) })?;
+        Ok(())
+    }
+
+    /// Takes over the size that the file has now.
+    ///
+    /// # Errors
+    /// As `LOOP_SET_CAPACITY`.
+    pub fn take_size(&self) -> io::Result<()> {
+        // SAFETY: LOOP_SET_CAPACITY takes no argument.
+        checked(unsafe { libc::ioctl(self.device.as_raw_fd(), SET_CAPACITY) })?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 
 mod filesystem;
 
-pub use filesystem::shut_down;
+pub use filesystem::{resize_ext4, shut_down};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MountFlags, MountPropagationFlags,

@@ -1,14 +1,17 @@
 //! The protocol between the daemon and a disk server (`cofferdam-disk open`), version 1.
 //!
-//! The server is started with the volume key on its standard input and says one [`Started`] on its standard output, as a
+//! The server is started with the volume key on its standard input (with `--rotating`, behind it the one before it) and says one [`Started`] on its standard output, as a
 //! line of JSON. From then on it listens on a `SOCK_SEQPACKET` unix socket for root alone: one [`Order`] a packet, as JSON,
 //! and one [`Answer`] to each, in order. It outlives the daemon that started it; the next one connects again.
 //!
 //! | order | answer | descriptors in the answer |
 //! |---|---|---|
-//! | `watch` | `watched`, and from then on any number of `fault` | none |
+//! | `watch` | `watched`, and from then on any number of `fault` and `rotated` | none |
 //! | `root` | `mount` | a detached mount of the filesystem's root |
 //! | `data` | `mount` | a detached mount of the directory [`DATA`] in it |
+//! | `rotate`, with a pipe that gives 32 bytes, the new key | `rotating`, once the volume is under it | none |
+//! | `rotation` | `rotation` | none |
+//! | `grow` | `grown` | none |
 //! | `close` | `closed`, once the store is closed | none |
 //! | `shut` | `closed`, once nothing can be read any more | none |
 
@@ -41,10 +44,28 @@ pub enum Order {
     Root,
     /// What containers see.
     Data,
+    /// Encrypt everything anew under the key that the pipe beside this gives, while the volume is in use.
+    Rotate,
+    /// How far that has come.
+    Rotation,
+    /// Make disk and filesystem larger, to so many bytes, while the volume is in use.
+    Grow(u64),
     /// Nobody uses the volume any more: unmount it, close the store in peace, wipe the key, end.
     Close,
     /// Whoever uses the volume: nothing of it may be read or written from now on. Wipe the key, end.
     Shut,
+}
+
+/// How far a rotation has come, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// Live bytes that are under the key before.
+    pub left: u64,
+    /// Live bytes.
+    pub all: u64,
+    /// Those of the former that lie in damaged segments, which are left as they are.
+    pub damaged: u64,
 }
 
 /// What the server answers.
@@ -59,6 +80,17 @@ pub enum Answer {
         what: String,
         /// Whether it is a sign of tampering: bytes that do not verify.
         tampering: bool,
+    },
+    /// Nothing is under the key before any more: it is needed no longer.
+    Rotated,
+    /// The volume is under the new key, and what is under the one before is on its way.
+    Rotating,
+    /// How far that has come; none where nothing is under another key than the volume's.
+    Rotation(Option<Rotation>),
+    /// The disk has the size.
+    Grown {
+        /// Whether its filesystem has it too: else it gets it when the volume is next opened.
+        filesystem: bool,
     },
     /// The mount that was asked for is attached.
     Mount,

@@ -47,6 +47,20 @@ impl VolumeKey {
     /// # Errors
     /// `InvalidData` where there are fewer or more than 32 bytes; no memory could be locked; as reading.
     pub fn read(mut source: impl Read) -> io::Result<Self> {
+        let key = Self::fill(&mut source)?;
+        ends(&mut source).map(|()| key)
+    }
+
+    /// Reads two keys, one behind the other, up to the end of the source: otherwise as [`Self::read`].
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_two(mut source: impl Read) -> io::Result<(Self, Self)> {
+        let both = (Self::fill(&mut source)?, Self::fill(&mut source)?);
+        ends(&mut source).map(|()| both)
+    }
+
+    fn fill(source: &mut impl Read) -> io::Result<Self> {
         let mut key = Locked::<[u8; 32]>::zeroed()?;
         let filled = source.read_exact(&mut *key);
         memory::clear_registers();
@@ -54,18 +68,7 @@ impl VolumeKey {
             io::ErrorKind::UnexpectedEof => not_a_key(),
             _ => error,
         })?;
-        let mut more = [0];
-        loop {
-            match source.read(&mut more) {
-                Ok(0) => return Ok(VolumeKey(key)),
-                Ok(_) => {
-                    memory::wipe(&mut more);
-                    return Err(not_a_key());
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        Ok(VolumeKey(key))
     }
 
     /// Writes the 32 bytes out: the only way by which they leave, for wrapping and for key files. The sink
@@ -146,6 +149,22 @@ impl VolumeKey {
 impl fmt::Debug for VolumeKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("VolumeKey(..)")
+    }
+}
+
+/// Whether nothing follows.
+fn ends(source: &mut impl Read) -> io::Result<()> {
+    let mut more = [0];
+    loop {
+        match source.read(&mut more) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {
+                memory::wipe(&mut more);
+                return Err(not_a_key());
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

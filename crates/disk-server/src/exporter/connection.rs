@@ -108,6 +108,22 @@ impl Connection {
         export(&self.mount)
     }
 
+    /// Has the kernel see that the file, and so the device on it, has become larger, to so many bytes.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub fn take_size(&self, device: &LoopDevice, bytes: u64) -> Result<(), ExportError> {
+        let size = self.mount.look_at_size(NAME);
+        size.and_then(|size| match size == bytes {
+            true => device.take_size(),
+            false => Err(io::ErrorKind::InvalidData.into()),
+        })
+        .map_err(ExportError::when(
+            "making the loop device larger",
+            "close the volume and open it again",
+        ))
+    }
+
     pub(super) fn into_parts(self) -> (Mount, Vec<Channel>, Abort) {
         (self.mount, self.channels, self.abort)
     }

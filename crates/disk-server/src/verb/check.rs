@@ -11,7 +11,7 @@ use std::process::ExitCode;
 /// # Errors
 /// What keeps the disk from being read at all.
 pub(crate) fn run(line: &Check, json: bool) -> Result<ExitCode> {
-    let key = key_file::read(&line.key.key_file)?;
+    let keys = key_file::read_keys(&line.keys)?.into_keys();
     let witness = line.witness.witness.as_deref().map(WitnessFile::at).transpose()?;
     let store = opened::store_to_read(&line.store)?;
     let options = Options {
@@ -20,7 +20,7 @@ pub(crate) fn run(line: &Check, json: bool) -> Result<ExitCode> {
     };
     let bar = ProgressBar::new(0);
     bar.set_style(style());
-    let found = check(&store, key, &options, |done, all| {
+    let found = check(&store, keys, &options, |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     });

@@ -1,18 +1,20 @@
 //! `info`: what a store holds; without a key, what it claims to hold.
 
-use crate::{arguments::Info, key_file, opened, problem::of_fault};
+use crate::{arguments::Info, held_keys::HeldKeys, key_file, opened, problem::of_fault};
 use cofferdam_disk::{BLOCK, volume::identify};
 use cofferdam_model::{ByteSize, Result};
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 /// Does it.
 ///
 /// # Errors
 /// Where there is no head, or it does not verify.
 pub(crate) fn run(info: &Info, json: bool) -> Result<ExitCode> {
-    let key = info.key_file.as_deref().map(key_file::read).transpose()?;
+    let read = |path: &Option<PathBuf>| path.as_deref().map(key_file::read).transpose();
+    let (key, previous) = (read(&info.key_file)?, read(&info.previous_key_file)?);
+    let keys = key.map(|key| HeldKeys::new(key, previous, false).into_keys());
     let store = opened::store_to_read(&info.store)?;
-    let found = identify(&store, key.as_ref()).map_err(of_fault)?;
+    let found = identify(&store, keys.as_ref()).map_err(of_fault)?;
     let volume: String = found.volume.iter().map(|byte| format!("{byte:02x}")).collect();
     let size = found.geometry.blocks * BLOCK as u64;
     if json {
@@ -23,7 +25,8 @@ pub(crate) fn run(info: &Info, json: bool) -> Result<ExitCode> {
             "alignment": found.geometry.align,
             "epoch": found.epoch,
             "clean": found.clean,
-            "verified": key.is_some(),
+            "rotating": found.rotating,
+            "verified": keys.is_some(),
         });
         println!("{answer}");
         return Ok(ExitCode::SUCCESS);
@@ -44,9 +47,12 @@ pub(crate) fn run(info: &Info, json: bool) -> Result<ExitCode> {
             "no: open, or ended by a crash"
         }
     );
+    if found.rotating {
+        println!("rotating   yes: parts of it are under the key before");
+    }
     println!(
         "verified   {}",
-        if key.is_some() {
+        if keys.is_some() {
             "yes"
         } else {
             "no: give --key-file"

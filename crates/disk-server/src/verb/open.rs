@@ -5,11 +5,11 @@
 
 use super::serve::{THREADS, detach, no_longer_served, try_detach};
 use crate::{
-    arguments::Open,
+    arguments::{Open, Rotating},
     control::{Came, Control},
     exporter::Connection,
     filesystem::Mounted,
-    key_file, memory_group,
+    growth, key_file, memory_group,
     minder::Minder,
     notice::notice,
     opened,
@@ -28,11 +28,13 @@ use cofferdam_model::{
     Problem, Result,
     disk::{Answer, DATA, Order, Started},
 };
+use cofferdam_vault::VolumeKey;
 use rustix::{
     fs::{Mode, OFlags, ResolveFlags},
     net::{AddressFamily, SocketFlags, SocketType},
 };
 use std::{
+    fs::File,
     io::Write,
     os::fd::{AsFd, OwnedFd},
     process::ExitCode,
@@ -83,7 +85,7 @@ struct Shown {
 
 /// What becomes of the server after an order.
 enum Next {
-    Go(Server),
+    Go(Box<Server>),
     End(ExitCode),
 }
 
@@ -93,7 +95,7 @@ impl Server {
         process::keep_descriptors().map_err(doing("keeping descriptors from other programs"))?;
         let signals = Signals::catch()?;
         let setting = Setting {
-            key: key_file::from_standard_input()?,
+            keys: key_file::keys_from_standard_input(open.rotating.map(Rotating::has_begun))?,
             claim: opened::claim(&open.store)?,
             access: open.access.access,
             volume: Some(open.volume.clone()),
@@ -144,15 +146,15 @@ impl Server {
                         }
                     }
                 }
-                Came::Order(order, peer) => match self.carry_out(order, peer)? {
-                    Next::Go(server) => self = server,
+                Came::Order(order, descriptor, peer) => match self.carry_out(order, descriptor, peer)? {
+                    Next::Go(server) => self = *server,
                     Next::End(code) => return Ok(code),
                 },
             }
         }
     }
 
-    fn carry_out(mut self, order: Order, peer: OwnedFd) -> Result<Next> {
+    fn carry_out(mut self, order: Order, descriptor: Option<OwnedFd>, peer: OwnedFd) -> Result<Next> {
         match order {
             Order::Watch => self.control.answer(peer, &Answer::Watched, None),
             Order::Root => {
@@ -163,13 +165,42 @@ impl Server {
                 let mount = self.shown.data();
                 self.hand_out(peer, mount);
             }
+            Order::Rotate => {
+                let rotated = self.rotate(descriptor).map(|()| Answer::Rotating);
+                self.control
+                    .answer(peer, &rotated.unwrap_or_else(Answer::Refused), None);
+            }
+            Order::Rotation => {
+                let rotation = Answer::Rotation(self.minder.rotation());
+                self.control.answer(peer, &rotation, None);
+            }
+            Order::Grow(bytes) => {
+                let grown = self.grow(bytes).map(|filesystem| Answer::Grown { filesystem });
+                self.control
+                    .answer(peer, &grown.unwrap_or_else(Answer::Refused), None);
+            }
             Order::Close => match self.close_for(peer)? {
                 None => return Ok(Next::End(ExitCode::SUCCESS)),
                 Some(server) => self = server,
             },
             Order::Shut => return self.shut(&peer).map(Next::End),
         }
-        Ok(Next::Go(self))
+        Ok(Next::Go(Box::new(self)))
+    }
+
+    fn rotate(&self, key: Option<OwnedFd>) -> Result<()> {
+        let pipe = key.ok_or_else(|| Problem::invalid("no key came with the order to rotate"))?;
+        let key = VolumeKey::read(File::from(pipe)).map_err(doing("taking the new key"))?;
+        self.minder.rotate(key)
+    }
+
+    /// Makes the disk larger; answers whether its filesystem is too.
+    fn grow(&self, bytes: u64) -> Result<bool> {
+        self.minder.grow(bytes)?;
+        self.connection
+            .take_size(&self.shown.device, bytes)
+            .map_err(of_export)?;
+        growth::fill(self.shown.mounted.root()?, bytes)
     }
 
     fn hand_out(&mut self, peer: OwnedFd, mount: Result<DetachedMount>) {
@@ -243,6 +274,7 @@ impl Server {
 impl Shown {
     fn new(connection: &Connection) -> Result<Self> {
         let device = connection.export().map_err(of_export)?;
+        growth::catch_up(&device)?;
         match Mounted::hidden(device.path()) {
             Ok(mounted) => Ok(Shown { device, mounted }),
             Err(problem) => {

@@ -6,7 +6,7 @@ use crate::{
     arguments::Serve,
     exporter::Connection,
     filesystem::Mounted,
-    key_file, memory_group,
+    growth, key_file, memory_group,
     minder::Minder,
     notice::notice,
     opened,
@@ -42,7 +42,7 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     process::keep_descriptors().map_err(doing("keeping descriptors from other programs"))?;
     let mut signals = Signals::catch()?;
     let setting = Setting {
-        key: key_file::read(&serve.key.key_file)?,
+        keys: key_file::read_keys(&serve.keys)?,
         claim: opened::claim(&serve.store)?,
         access: serve.access.access,
         volume: None,
@@ -84,6 +84,9 @@ fn show<'a>(
     json: bool,
 ) -> Result<(LoopDevice, Option<Mounted<'a>>)> {
     let device = connection.export().map_err(of_export)?;
+    if mount.is_some() {
+        growth::catch_up(&device)?;
+    }
     let mounted = match mount.map(|at| Mounted::new(device.path(), at)).transpose() {
         Ok(mounted) => mounted,
         Err(problem) => {

@@ -4,21 +4,22 @@
 
 use crate::{
     exporter::{Abort, Disk, Place, Serving},
+    held_keys::HeldKeys,
     problem::{doing, of_fault},
     sealed::Sealed,
     signals,
     wire::{self, Order, Report},
 };
 use cofferdam_disk::{
-    Arena, Claim, Directory, Fault, Rescue, Volume, Witness,
-    volume::{Keeper, Options, Succession, identify, reserve_keys},
+    Arena, BLOCK, Claim, Directory, Fault, Keys, Rescue, Volume, Witness,
+    volume::{Keeper, Options, Rotation, Succession, identify, reserve_keys},
 };
 use cofferdam_linux::{
     fuse::Channel,
     nowhere::Nowhere,
     sandbox::{Calls, Confinement, Strictness},
 };
-use cofferdam_model::{Problem, Result};
+use cofferdam_model::{Problem, Result, disk};
 use cofferdam_vault::VolumeKey;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::{
@@ -73,6 +74,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
             outlives,
             channels,
             rescue,
+            rotation,
             patience,
         },
         descriptors,
@@ -80,6 +82,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
     else {
         return Err(Problem::invalid("no orders came; use cofferdam-disk serve"));
     };
+    let rotation_was_asked = rotation.is_some();
     let lent = Lent::take(descriptors, channels, rescue)?;
     let (arena_file, arena) = Arena::new(BUFFERS).map_err(doing("taking memory for the disk"))?;
     wire::send(socket.as_fd(), &Report::Arena, &[arena_file.as_fd()])?;
@@ -92,9 +95,11 @@ fn work(socket: &OwnedFd) -> Result<()> {
     reserve_keys().map_err(of_fault)?;
     let missing = confine(&lent.claim)?;
     let store = Directory::on(lent.claim, access.into()).map_err(doing("opening the store"))?;
-    let key = VolumeKey::read(File::from(lent.key)).map_err(doing("taking the key"))?;
+    let keys = HeldKeys::read(lent.key, rotation)
+        .map_err(doing("taking the key"))?
+        .into_keys();
     if let Some(expected) = expected {
-        holds(&store, &key, &expected)?;
+        holds(&store, &keys, &expected)?;
     }
     let options = Options {
         witness: witness.as_deref().and_then(Witness::parse),
@@ -106,7 +111,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
         rescue: lent.rescue.into_iter().map(Rescue::new).collect(),
     };
     let patience = Duration::from_secs(patience);
-    let open = || Volume::succeed(store, key, &options, succession);
+    let open = || Volume::succeed(store, keys, &options, succession);
     let volume = alive_meanwhile(socket, patience * LONGER, open).map_err(of_fault)?;
     let volume = Arc::new(volume);
     let keeper = keeper(&volume, socket)?;
@@ -115,8 +120,13 @@ fn work(socket: &OwnedFd) -> Result<()> {
         place.ask_again().map_err(doing("having the kernel ask again"))?;
     }
     let mut serving = Serving::start(places, lent.abort, &disk).map_err(doing("starting threads"))?;
+    // Opening has begun one that was announced.
+    let mut rotation = RotationTold::default();
+    if rotation_was_asked {
+        rotation.tell(socket.as_fd(), &volume);
+    }
     wire::send(socket.as_fd(), &Report::Ready { missing }, &[])?;
-    until_enough(socket, &volume, &serving, patience, outlives)?;
+    until_enough(socket, &volume, &serving, &mut rotation, patience, outlives)?;
     let close = || {
         serving.join().map_err(doing("serving the disk"))?;
         keeper.stop();
@@ -223,6 +233,7 @@ fn until_enough(
     socket: &OwnedFd,
     volume: &Volume<Directory>,
     serving: &Serving,
+    rotation: &mut RotationTold,
     patience: Duration,
     outlives: bool,
 ) -> Result<()> {
@@ -237,6 +248,16 @@ fn until_enough(
         {
             match wire::receive::<Order>(from)? {
                 Some((Order::Close, _)) => return Ok(()),
+                Some((Order::Rotate, key)) => {
+                    refusing(from, rotate(volume, key));
+                    rotation.tell(from, volume);
+                }
+                Some((Order::Grow(bytes), _)) => {
+                    let grown = volume.grow(bytes).map_err(of_fault);
+                    if refusing(from, grown) {
+                        drop(wire::send(from, &Report::Grown, &[]));
+                    }
+                }
                 Some((Order::Leave | Order::Serve { .. }, _)) => {}
                 None if outlives => heard = None,
                 // Nobody could take the disk back any more: whoever uses it gets `EIO`.
@@ -249,12 +270,63 @@ fn until_enough(
         let Some(to) = heard else {
             continue;
         };
+        rotation.tell_news(to, volume);
         for fault in volume.take_damage() {
             drop(wire::send(to, &of_damage(&fault), &[]));
         }
         if serving.longest() < patience {
             drop(wire::send(to, &Report::Alive, &[]));
         }
+    }
+}
+
+/// Begins a rotation.
+fn rotate(volume: &Volume<Directory>, descriptors: Vec<OwnedFd>) -> Result<()> {
+    let pipe = descriptors
+        .into_iter()
+        .next()
+        .ok_or_else(|| Problem::internal("no key came with the order"))?;
+    let key = VolumeKey::read(File::from(pipe)).map_err(doing("taking the new key"))?;
+    volume.rotate(key).map_err(of_fault)
+}
+
+/// Tells the supervisor where an order could not be carried out; answers whether it was.
+fn refusing(to: BorrowedFd<'_>, done: Result<()>) -> bool {
+    match done {
+        Ok(()) => true,
+        Err(problem) => {
+            drop(wire::send(to, &Report::Refused(problem), &[]));
+            false
+        }
+    }
+}
+
+/// What the supervisor was told of the rotation.
+#[derive(Debug, Default)]
+struct RotationTold(bool);
+
+impl RotationTold {
+    /// Tells how far it is.
+    fn tell(&mut self, to: BorrowedFd<'_>, volume: &Volume<Directory>) {
+        let rotation = volume.rotation();
+        self.0 = rotation.is_some();
+        drop(wire::send(to, &Report::Rotation(rotation.map(in_bytes)), &[]));
+    }
+
+    /// The same, where there is one, or has been until now.
+    fn tell_news(&mut self, to: BorrowedFd<'_>, volume: &Volume<Directory>) {
+        if self.0 {
+            self.tell(to, volume);
+        }
+    }
+}
+
+fn in_bytes(rotation: Rotation) -> disk::Rotation {
+    let bytes = |cells: u64| cells.saturating_mul(BLOCK as u64);
+    disk::Rotation {
+        left: bytes(rotation.left),
+        all: bytes(rotation.all),
+        damaged: bytes(rotation.damaged),
     }
 }
 
@@ -266,8 +338,8 @@ fn of_damage(fault: &Fault) -> Report {
 }
 
 /// Whether the store holds the volume that is meant; nothing is written to another one.
-fn holds(store: &Directory, key: &VolumeKey, expected: &str) -> Result<()> {
-    let found = identify(store, Some(key)).map_err(of_fault)?.volume;
+fn holds(store: &Directory, keys: &Keys, expected: &str) -> Result<()> {
+    let found = identify(store, Some(keys)).map_err(of_fault)?.volume;
     let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
     if found == expected {
         return Ok(());

@@ -4,6 +4,8 @@
 //! Each test has a mount namespace and a scratch directory of its own; all that it starts ends with it.
 
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod crash;

@@ -25,10 +25,10 @@ use std::{
 const ID: &str = "00112233445566778899aabbccddeeff";
 
 /// A server, and the daemon's end of its socket.
-struct Opened {
-    child: Child,
-    control: PathBuf,
-    socket: OwnedFd,
+pub(crate) struct Opened {
+    pub(crate) child: Child,
+    pub(crate) control: PathBuf,
+    pub(crate) socket: OwnedFd,
 }
 
 impl Drop for Opened {
@@ -39,13 +39,23 @@ impl Drop for Opened {
     }
 }
 
-fn made(place: &Place) -> Outcome<Volume> {
+pub(crate) fn made(place: &Place) -> Outcome<Volume> {
     let volume = Volume::at(place, &program(), &place.path("store"))?;
     volume.make("64M", &["--volume", ID])?;
     Ok(volume)
 }
 
 fn begin(place: &Place, volume: &Volume, id: &str) -> Outcome<(Child, Started)> {
+    begin_with(place, volume, id, &[], &fs::read(&volume.key)?)
+}
+
+fn begin_with(
+    place: &Place,
+    volume: &Volume,
+    id: &str,
+    more: &[&str],
+    keys: &[u8],
+) -> Outcome<(Child, Started)> {
     let mut child = Command::new(program())
         .arg("open")
         .arg(&volume.store)
@@ -54,21 +64,34 @@ fn begin(place: &Place, volume: &Volume, id: &str) -> Outcome<(Child, Started)> 
         .arg(place.path("control"))
         .arg("--witness")
         .arg(place.path("witness"))
+        .args(more)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(File::create(place.path("open.log"))?)
         .spawn()
         .during("cofferdam-disk")?;
     let mut input = child.stdin.take().during("its standard input")?;
-    input.write_all(&fs::read(&volume.key)?)?;
+    input.write_all(keys)?;
     drop(input);
     let mut line = String::new();
     BufReader::new(child.stdout.take().during("its standard output")?).read_line(&mut line)?;
     Ok((child, serde_json::from_str(&line).during(line.clone())?))
 }
 
-fn open(place: &Place, volume: &Volume) -> Outcome<Opened> {
-    let (child, started) = begin(place, volume, ID)?;
+pub(crate) fn open(place: &Place, volume: &Volume) -> Outcome<Opened> {
+    opened(place, begin(place, volume, ID)?)
+}
+
+/// Opened with the volume's key and the one before it.
+pub(crate) fn open_rotating(place: &Place, volume: &Volume, before: &[u8], state: &str) -> Outcome<Opened> {
+    let keys = [&fs::read(&volume.key)?, before].concat();
+    opened(
+        place,
+        begin_with(place, volume, ID, &["--rotating", state], &keys)?,
+    )
+}
+
+fn opened(place: &Place, (child, started): (Child, Started)) -> Outcome<Opened> {
     ensure(started == Started::Ready, || format!("{started:?}"))?;
     let control = place.path("control");
     let socket = connect(&control)?;
@@ -79,12 +102,12 @@ fn open(place: &Place, volume: &Volume) -> Outcome<Opened> {
     })
 }
 
-fn connect(control: &std::path::Path) -> Outcome<OwnedFd> {
+pub(crate) fn connect(control: &std::path::Path) -> Outcome<OwnedFd> {
     packet::connect(control, Duration::from_secs(60)).during("the socket for orders")
 }
 
 impl Opened {
-    fn ask(&self, order: Order) -> Outcome<(Answer, Option<OwnedFd>)> {
+    pub(crate) fn ask(&self, order: Order) -> Outcome<(Answer, Option<OwnedFd>)> {
         packet::send(self.socket.as_fd(), &serde_json::to_vec(&order)?, &[])?;
         let packet = packet::receive(self.socket.as_fd(), PACKET_MAX)?;
         Ok((
@@ -93,21 +116,21 @@ impl Opened {
         ))
     }
 
-    fn mount(&self, order: Order) -> Outcome<DetachedMount> {
+    pub(crate) fn mount(&self, order: Order) -> Outcome<DetachedMount> {
         match self.ask(order)? {
             (Answer::Mount, Some(mount)) => Ok(mount.into()),
             (answer, _) => Err(Failure::new(format!("{order:?}: {answer:?}"))),
         }
     }
 
-    fn refused(&self, order: Order) -> Outcome<Problem> {
+    pub(crate) fn refused(&self, order: Order) -> Outcome<Problem> {
         match self.ask(order)? {
             (Answer::Refused(problem), None) => Ok(problem),
             (answer, _) => Err(Failure::new(format!("{order:?}: {answer:?}"))),
         }
     }
 
-    fn ends_after(&mut self, order: Order) -> Outcome {
+    pub(crate) fn ends_after(&mut self, order: Order) -> Outcome {
         let (answer, _) = self.ask(order)?;
         ensure(answer == Answer::Closed, || format!("{order:?}: {answer:?}"))?;
         let code = self.child.wait()?;
@@ -116,7 +139,7 @@ impl Opened {
     }
 }
 
-fn file(directory: impl AsFd, name: &str, flags: OFlags) -> Outcome<File> {
+pub(crate) fn file(directory: impl AsFd, name: &str, flags: OFlags) -> Outcome<File> {
     let opened = rustix::fs::openat(
         directory,
         name,
@@ -126,7 +149,7 @@ fn file(directory: impl AsFd, name: &str, flags: OFlags) -> Outcome<File> {
     Ok(File::from(opened.during(name)?))
 }
 
-fn write_durably(mount: &DetachedMount, name: &str, text: &[u8]) -> Outcome<File> {
+pub(crate) fn write_durably(mount: &DetachedMount, name: &str, text: &[u8]) -> Outcome<File> {
     let mut written = file(mount, name, OFlags::RDWR | OFlags::CREATE)?;
     written.write_all(text)?;
     written.sync_all()?;

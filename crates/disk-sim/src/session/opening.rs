@@ -1,6 +1,6 @@
 //! A volume opened again after its process has ended, perhaps after several openings that died.
 
-use super::{Session, everything, key, options};
+use super::{Session, everything, options};
 use crate::{
     Wrong,
     store::{Faults, SimStore},
@@ -59,11 +59,15 @@ impl Session {
             Some(at) => self.order_death(at),
             None => self.order(Faults::default()),
         }
-        let moment = self.oracle.explains(&everything(&volume, false)?)?;
-        self.oracle.went_back_to(moment);
-        self.witness = Some(volume.witness());
         (self.volume, self.arena) = (Some(volume), arena);
-        Ok(())
+        self.look_at_size()?;
+        let moment = self.oracle.explains(&everything(self.volume()?, false)?)?;
+        self.oracle.went_back_to(moment);
+        self.witness = Some(self.volume()?.witness());
+        if self.keys.is_rotating() {
+            self.keys.begin();
+        }
+        self.look_at_rotation()
     }
 
     /// The ordered death, as the next process counts its acts.
@@ -87,7 +91,7 @@ impl Session {
             (None, None)
         };
         let succession = Succession { arena, rescue };
-        let volume = Volume::succeed(self.store.clone(), key()?, &options, succession);
+        let volume = Volume::succeed(self.store.clone(), self.keys.keys()?, &options, succession);
         Ok(volume.map(|volume| (volume, file)))
     }
 }

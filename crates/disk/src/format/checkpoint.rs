@@ -53,7 +53,7 @@ impl Checkpoint {
         bytes
     }
 
-    /// Reads the bytes; none where they are not whole, have not a place for each page, or name a slot twice,
+    /// Reads the bytes; none where they are not whole, have places for more pages than there are, or name a slot twice,
     /// out of range or not at all.
     pub(crate) fn decode(bytes: &[u8], geometry: Geometry) -> Option<Self> {
         let mut fields = Fields(bytes);
@@ -74,7 +74,8 @@ impl Checkpoint {
         slots.sort_unstable();
         let known = |place: &Place| place.is_nowhere() || slots.binary_search(&place.slot()).is_ok();
         let all = geometry.blocks.div_ceil(super::page::PAGE_BLOCKS);
-        let sound = pages.len() as u64 == all
+        // A disk that has grown since has more: pages that were never written.
+        let sound = pages.len() as u64 <= all
             && slots.windows(2).all(|pair| matches!(pair, [a, b] if a < b))
             && slots.iter().all(|slot| slot.0 < geometry.slots())
             && pages.iter().all(known);

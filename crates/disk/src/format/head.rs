@@ -19,7 +19,9 @@
 //! | 96 | 8 + 16 | that record's number and tag |
 //! | 120 | 8 + 16 | number and tag of the last record that the head vouches for |
 //! | 144 | 32 | commitment to the volume key |
-//! | 176 | 48 | zero |
+//! | 176 | 8 | rotation: segments with a lower sequence are under the previous key, u64; 0 if there is none |
+//! | 184 | 32 | commitment to the previous key; zero if there is none |
+//! | 216 | 8 | zero |
 //! | 224 | 32 | HMAC-SHA-256 over bytes 0 to 223 under the head's key |
 //!
 //! All numbers are little-endian. Whatever is zero here is verified to be. Epoch, generation and sequences stay below
@@ -29,8 +31,9 @@ use super::field::Fields;
 use crate::{
     fault::{Fault, Outcome},
     geometry::{Geometry, Lsn, SegmentName, TAG},
+    keys::{Keys, Ring},
 };
-use cofferdam_vault::{Suite, VolumeKey};
+use cofferdam_vault::Suite;
 
 const MAGIC: &[u8; 8] = b"CFDHEAD\x01";
 
@@ -71,11 +74,20 @@ pub(crate) struct Head {
     pub(crate) next_sequence: u64,
     pub(crate) checkpoint: CheckpointAt,
     pub(crate) end: Mark,
+    /// The first sequence that is under the volume's key; those below are under the previous one.
+    pub(crate) rotation: Option<u64>,
+}
+
+/// What a head says of keys: commitments, which tell nothing about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Commitments {
+    current: [u8; 32],
+    previous: [u8; 32],
 }
 
 impl Head {
     /// The head as stored.
-    pub(crate) fn encode(&self, key: &VolumeKey) -> Outcome<Vec<u8>> {
+    pub(crate) fn encode(&self, keys: &Ring) -> Outcome<Vec<u8>> {
         let mut bytes = Vec::with_capacity(HEAD);
         bytes.extend(MAGIC);
         bytes.push(self.suite.code());
@@ -97,43 +109,51 @@ impl Head {
             bytes.extend(mark.lsn.0.to_le_bytes());
             bytes.extend(mark.tag);
         }
-        bytes.extend(key.commitment(&self.volume));
+        bytes.extend(keys.key().commitment(&self.volume));
+        if let Some((below, previous)) = self.rotation.zip(keys.previous()) {
+            bytes.extend(below.to_le_bytes());
+            bytes.extend(previous.commitment(&self.volume));
+        }
         bytes.resize(CLEAR, 0);
-        let tag = key.head(&self.volume).map_err(Fault::memory)?.tag(&bytes);
+        let tag = keys.key().head(&self.volume).map_err(Fault::memory)?.tag(&bytes);
         bytes.extend(tag);
         Ok(bytes)
     }
 
-    /// Reads and verifies a head.
+    /// Reads and verifies a head; answers which key is whose, too.
     ///
     /// # Errors
-    /// [`Fault::WrongKey`] where the commitment is to another key; [`Fault::Corrupt`] for anything else.
-    pub(crate) fn decode(bytes: &[u8], key: &VolumeKey) -> Outcome<Self> {
-        let (head, commitment) = Self::parse(bytes)?;
-        if key.commitment(&head.volume) != commitment {
-            return Err(Fault::WrongKey);
-        }
+    /// [`Fault::WrongKey`] where a commitment is to another key; as [`Keys::fit`]; [`Fault::Corrupt`] for anything else.
+    pub(crate) fn decode(bytes: &[u8], keys: &Keys) -> Outcome<(Self, Ring)> {
+        let (head, commitments) = Self::parse(bytes)?;
+        let ring = keys.fit(
+            &head.volume,
+            &commitments.current,
+            head.rotation,
+            &commitments.previous,
+        )?;
         let (clear, tag) = bytes.split_last_chunk::<32>().ok_or_else(damaged)?;
-        key.head(&head.volume)
+        ring.key()
+            .head(&head.volume)
             .map_err(Fault::memory)?
             .verify(clear, tag)
             .map_err(|_| damaged())?;
-        Ok(head)
+        Ok((head, ring))
     }
 
-    /// Reads a head without a key: what it says is a claim that anybody may have written. Answers the commitment
-    /// too.
+    /// Reads a head without a key: what it says is a claim that anybody may have written. Answers the
+    /// commitments too.
     ///
     /// # Errors
     /// [`Fault::Corrupt`].
-    pub(crate) fn parse(bytes: &[u8]) -> Outcome<(Self, [u8; 32])> {
+    pub(crate) fn parse(bytes: &[u8]) -> Outcome<(Self, Commitments)> {
         if bytes.len() != HEAD {
             return Err(damaged());
         }
         Self::fields(&mut Fields(bytes)).ok_or_else(damaged)
     }
 
-    fn fields(fields: &mut Fields<'_>) -> Option<(Self, [u8; 32])> {
+    fn fields(fields: &mut Fields<'_>) -> Option<(Self, Commitments)> {
         if fields.bytes::<8>()? != *MAGIC {
             return None;
         }
@@ -167,6 +187,13 @@ impl Head {
             })
         };
         let (first, end) = (mark()?, mark()?);
+        let current = fields.bytes()?;
+        let rotation = fields.u64()?;
+        let previous = fields.bytes()?;
+        let is_sound = rotation <= next_sequence && (rotation > 0 || previous == [0; 32]);
+        if fields.bytes()? != [0; 8] || !is_sound {
+            return None;
+        }
         let head = Head {
             suite,
             geometry,
@@ -182,9 +209,9 @@ impl Head {
                 mark: first,
             },
             end,
+            rotation: (rotation > 0).then_some(rotation),
         };
-        let commitment = fields.bytes()?;
-        (fields.bytes()? == [0; 48]).then_some((head, commitment))
+        Some((head, Commitments { current, previous }))
     }
 }
 
@@ -195,13 +222,15 @@ fn damaged() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cofferdam_vault::VolumeKey;
+    use std::sync::Arc;
 
-    fn key() -> VolumeKey {
-        VolumeKey::take(&mut [7; 32]).unwrap()
+    fn key(byte: u8) -> VolumeKey {
+        VolumeKey::take(&mut [byte; 32]).unwrap()
     }
 
     /// A head as somebody with the key would seal it, whatever it says.
-    fn sealed(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    fn sealed(rotation: Option<u64>, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
         let nothing = Mark {
             lsn: Lsn(1),
             tag: [2; TAG],
@@ -224,23 +253,38 @@ mod tests {
                 mark: nothing,
             },
             end: nothing,
+            rotation,
         };
-        let mut bytes = head.encode(&key()).unwrap();
-        assert_eq!(Head::decode(&bytes, &key()).unwrap(), head);
+        let keys = Ring::from(Arc::new(key(6))).turned(Arc::new(key(7)), 5);
+        let mut bytes = head.encode(&keys).unwrap();
+        assert_eq!(decode(&bytes).unwrap(), head);
         bytes.truncate(CLEAR);
         change(&mut bytes);
-        let tag = key().head(&[3; 16]).unwrap().tag(&bytes);
+        let tag = key(7).head(&[3; 16]).unwrap().tag(&bytes);
         bytes.extend(tag);
         bytes
     }
 
+    fn decode(bytes: &[u8]) -> Outcome<Head> {
+        Head::decode(bytes, &Keys::rotating(key(7), key(6), false)).map(|(head, _)| head)
+    }
+
+    #[test]
+    fn a_rotation_names_a_sequence_that_there_is_and_the_key_before() {
+        assert!(decode(&sealed(Some(6), |_| {})).is_ok());
+        let beyond = decode(&sealed(Some(6), |bytes| bytes[176] = 7));
+        assert!(matches!(beyond, Err(Fault::Corrupt { .. })), "{beyond:?}");
+        let other = decode(&sealed(Some(6), |bytes| bytes[184] ^= 1));
+        assert!(matches!(other, Err(Fault::WrongKey)), "{other:?}");
+    }
+
     #[test]
     fn even_with_the_key_a_head_has_no_more_than_this_version_writes() {
-        assert!(Head::decode(&sealed(|_| {}), &key()).is_ok());
-        let zero = [11, 15, 92, 95, 176, 223];
+        assert!(decode(&sealed(None, |_| {})).is_ok());
+        let zero = [11, 15, 92, 95, 184, 215, 216, 223];
         let highest_bytes_of_counters = [55, 63, 71];
         for at in zero.into_iter().chain(highest_bytes_of_counters) {
-            let refused = Head::decode(&sealed(|bytes| bytes[at] |= 0x80), &key());
+            let refused = decode(&sealed(None, |bytes| bytes[at] |= 0x80));
             assert!(
                 matches!(refused, Err(Fault::Corrupt { .. })),
                 "byte {at}: {refused:?}"

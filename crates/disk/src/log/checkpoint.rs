@@ -77,6 +77,16 @@ impl Log {
         matches!(self.checkpointing, Checkpointing::Idle)
     }
 
+    /// Gives up a checkpoint that is not sealed: what it has written so far is worth nothing, and does no harm.
+    pub(crate) fn give_up_checkpoint(&mut self) {
+        if matches!(
+            self.checkpointing,
+            Checkpointing::Pages { .. } | Checkpointing::Payload(_)
+        ) {
+            self.checkpointing = Checkpointing::Idle;
+        }
+    }
+
     /// Goes on with a checkpoint, or begins one; seals at most `most` pages. With `closing` the log ends with it:
     /// nothing may be written afterwards.
     pub(crate) fn checkpoint_step(&mut self, most: usize, closing: bool) -> Outcome<Result<Step, Blocked>> {

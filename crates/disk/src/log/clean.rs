@@ -2,7 +2,7 @@
 
 use super::{Blocked, Log, Purpose, segments::Stage};
 use crate::{
-    fault::Outcome,
+    fault::{Fault, Outcome},
     format::{Sealer, record::Kind},
     geometry::{CELL, Place, SegmentName, Slot},
 };
@@ -182,26 +182,34 @@ impl Log {
             } else {
                 (cells - live) * age * 1024 / (cells + live)
             };
-            Some((worth, slot, segment.name, segment.used))
+            Some((worth, slot))
         };
         let best = self
             .segments
             .iter()
             .filter_map(pays)
-            .max_by_key(|(worth, ..)| *worth);
-        let Some((_, slot, name, used)) = best else {
+            .max_by_key(|(worth, _)| *worth);
+        let Some((_, slot)) = best else {
             return Ok(None);
         };
+        self.victim(slot).map(Some)
+    }
+
+    /// A segment that is to be cleaned, pinned.
+    pub(super) fn victim(&mut self, slot: Slot) -> Outcome<Victim> {
         let sealer = self.segments.sealer(slot)?;
-        if let Some(segment) = self.segments.get_mut(slot) {
-            segment.pins += 1;
-        }
-        Ok(Some(Victim {
+        let segment = self
+            .segments
+            .get_mut(slot)
+            .ok_or(Fault::Invalid("a segment that is not there"))?;
+        segment.pins += 1;
+        let (name, used) = (segment.name, segment.used);
+        Ok(Victim {
             slot,
             name,
             records: self.geometry().align..used,
             sealer,
-        }))
+        })
     }
 
     /// Leaves a segment out of the choice from now on: it cannot be read whole.

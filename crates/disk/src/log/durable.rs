@@ -198,7 +198,9 @@ impl Log {
 
     fn next_make(&mut self) -> Outcome<Option<Action>> {
         // One at a time, so that they come into use in the order of their numbers.
-        if self.ready.len() > self.reserve(Purpose::Write) || self.making > 0 || self.no_room {
+        // And none while the head is changed, after which another key may hold.
+        let enough = self.ready.len() > self.reserve(Purpose::Write);
+        if enough || self.making > 0 || self.no_room || self.change.is_some() {
             return Ok(None);
         }
         let Some(salt) = self.salts.pop() else {
@@ -237,6 +239,17 @@ impl Log {
     }
 
     fn next_head(&mut self) -> Outcome<Option<Action>> {
+        if let Some(change) = &self.change {
+            // What is being made has its number, and its key.
+            if self.moving.is_some() || self.making > 0 {
+                return Ok(None);
+            }
+            let (head, keys) = self.changed_head(change);
+            let expected = Some(self.head.encode(&self.keys)?);
+            let new = head.encode(&keys)?;
+            self.moving = Some(head);
+            return Ok(Some(Action::ReplaceHead { expected, new }));
+        }
         let Checkpointing::Sealed(sealed) = &self.checkpointing else {
             return Ok(None);
         };
@@ -246,10 +259,10 @@ impl Log {
         // The first head of a new volume has none before it.
         let expected = match self.head.generation {
             0 => None,
-            _ => Some(self.head.encode(&self.key)?),
+            _ => Some(self.head.encode(&self.keys)?),
         };
         let head = self.head_after(sealed);
-        let new = head.encode(&self.key)?;
+        let new = head.encode(&self.keys)?;
         self.moving = Some(head);
         Ok(Some(Action::ReplaceHead { expected, new }))
     }
@@ -310,6 +323,12 @@ impl Log {
     /// # Errors
     /// None of its own; [`Fault::Invalid`] where none was to be replaced.
     pub(crate) fn head_replaced(&mut self) -> Outcome {
+        if let Some(change) = self.change.take()
+            && let Some(head) = self.moving.take()
+        {
+            self.head_has_changed(head, &change);
+            return Ok(());
+        }
         let state = std::mem::replace(&mut self.checkpointing, Checkpointing::Idle);
         let (Checkpointing::Sealed(sealed), Some(head)) = (state, self.moving.take()) else {
             return Err(Fault::Invalid("no checkpoint waits for its head"));
@@ -318,9 +337,7 @@ impl Log {
         // The very head that was written: what has come since is for the next one.
         self.head = head;
         for slot in sealed.idle {
-            if let Some(segment) = self.segments.get_mut(slot) {
-                segment.stage = Stage::Doomed;
-            }
+            self.doom(slot);
         }
         Ok(())
     }

@@ -50,6 +50,14 @@ impl Map {
         }
     }
 
+    /// Makes room for more blocks; those that are there stay.
+    pub(crate) fn grow(&mut self, blocks: u64) {
+        let pages = usize::try_from(blocks.div_ceil(PAGE_BLOCKS)).unwrap_or(usize::MAX);
+        if pages > self.entries.len() {
+            self.entries.resize_with(pages, Entry::default);
+        }
+    }
+
     /// Pages in all.
     pub(crate) fn count(&self) -> usize {
         self.entries.len()

@@ -9,6 +9,7 @@
 //! | [`durable`] | which actions may be done now, and what their ends mean |
 //! | [`checkpoint`] | writing the map down and moving the head |
 //! | [`clean`] | choosing what to clean; moving what is live |
+//! | [`rotate`] | another key, a larger disk; cleaning what is under the key before |
 //! | [`locate`] | where the cells of a read are |
 //!
 //! INVARIANT: the map changes in the order of the records, so after a crash the state is that after some record,
@@ -27,6 +28,7 @@ mod clean;
 mod durable;
 mod locate;
 pub(crate) mod map;
+pub(crate) mod rotate;
 #[cfg(test)]
 mod scene;
 pub(crate) mod segments;
@@ -36,6 +38,7 @@ pub(crate) use action::{Action, Blocked, Haste, Piece, Purpose};
 pub(crate) use checkpoint::Step;
 pub(crate) use clean::{FEW_SPARES, MOST_VICTIMS, Victim};
 
+use crate::keys::Ring;
 use crate::{
     fault::Outcome,
     format::{
@@ -47,11 +50,11 @@ use crate::{
 };
 use buffer::{Arena, Pool};
 use checkpoint::Checkpointing;
-use cofferdam_vault::VolumeKey;
 use durable::Pending;
 use map::Map;
+use rotate::Change;
 use segments::{Segments, Stage};
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 use tail::{Batch, Record};
 
 /// How much memory a log may take.
@@ -78,7 +81,7 @@ impl Default for Memory {
 pub(crate) struct Log {
     pub(crate) map: Map,
     pub(crate) segments: Segments,
-    key: Arc<VolumeKey>,
+    keys: Ring,
     head: Head,
     next_sequence: u64,
 
@@ -113,6 +116,8 @@ pub(crate) struct Log {
     since_checkpoint: u64,
     /// The head that is being written.
     moving: Option<Head>,
+    /// What the head is to say otherwise, apart from checkpoints.
+    change: Option<Change>,
     /// The record that ends a clean life is written: nothing may follow it.
     ended: bool,
     /// The number of the checkpoint's first record, and its tag once it is closed.
@@ -136,11 +141,11 @@ pub(crate) struct Found {
 
 impl Log {
     /// A log that goes on where `found` ends, in segments of its own.
-    pub(crate) fn resume(key: Arc<VolumeKey>, found: Found, memory: Memory, arena: Option<Arena>) -> Self {
+    pub(crate) fn resume(keys: Ring, found: Found, memory: Memory, arena: Option<Arena>) -> Self {
         Log {
             map: found.map,
             segments: found.segments,
-            key,
+            keys,
             head: found.head,
             next_sequence: found.next_sequence,
             tail: None,
@@ -165,6 +170,7 @@ impl Log {
             checkpointing: Checkpointing::Idle,
             since_checkpoint: 0,
             moving: None,
+            change: None,
             ended: false,
             watched: None,
             salts: Vec::new(),

@@ -4,6 +4,7 @@ use super::{Action, Found, Haste, Log, Memory, map::Map, segments::Segments};
 use crate::{
     format::head::{CheckpointAt, Head, Mark},
     geometry::{Geometry, Lsn, MIN_SEGMENT, SegmentName, TAG},
+    keys::Ring,
 };
 use cofferdam_vault::{Suite, VolumeKey};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(super) fn log(blocks: u64, buffers: usize) -> Log {
 pub(super) fn log_of(geometry: Geometry, buffers: usize) -> Log {
     let blocks = geometry.blocks;
     let key = Arc::new(VolumeKey::take(&mut [7; 32]).unwrap());
+    let keys = Ring::from(key);
     let segment = SegmentName {
         epoch: 0,
         sequence: 0,
@@ -42,14 +44,15 @@ pub(super) fn log_of(geometry: Geometry, buffers: usize) -> Log {
                 mark: NOTHING,
             },
             end: NOTHING,
+            rotation: None,
         },
         map: Map::new(blocks, &[], 100),
-        segments: Segments::new(geometry, [1; 16], Suite::Aes256Gcm, Arc::clone(&key)),
+        segments: Segments::new(geometry, [1; 16], Suite::Aes256Gcm, keys.clone()),
         last: NOTHING,
         next_sequence: 1,
         unproven: Vec::new(),
     };
-    Log::resume(key, found, Memory { buffers, pages: 100 }, None)
+    Log::resume(keys, found, Memory { buffers, pages: 100 }, None)
 }
 
 /// Does one action on a store that forgets everything.

@@ -4,8 +4,9 @@ use crate::{
     fault::{Fault, Outcome},
     format::{Sealer, checkpoint::SegmentEntry},
     geometry::{Geometry, SegmentName, Slot},
+    keys::Ring,
 };
-use cofferdam_vault::{Suite, VolumeKey};
+use cofferdam_vault::Suite;
 use std::sync::Arc;
 
 /// Where a segment is in its life.
@@ -49,7 +50,7 @@ pub(crate) struct Segments {
     slots: Vec<Option<Segment>>,
     volume: [u8; 16],
     suite: Suite,
-    key: Arc<VolumeKey>,
+    ring: Ring,
     count: u32,
     live: u64,
     most: u32,
@@ -57,17 +58,23 @@ pub(crate) struct Segments {
 }
 
 impl Segments {
-    pub(crate) fn new(geometry: Geometry, volume: [u8; 16], suite: Suite, key: Arc<VolumeKey>) -> Self {
+    pub(crate) fn new(geometry: Geometry, volume: [u8; 16], suite: Suite, ring: Ring) -> Self {
         Segments {
             slots: Vec::new(),
             volume,
             suite,
-            key,
+            ring,
             count: 0,
             live: 0,
             most: geometry.slots(),
             keys: 0,
         }
+    }
+
+    /// From here on these keys and this geometry hold.
+    pub(crate) fn have(&mut self, ring: &Ring, geometry: Geometry) {
+        self.ring = ring.clone();
+        self.most = geometry.slots();
     }
 
     /// Segments on the store, or on their way there.
@@ -155,7 +162,7 @@ impl Segments {
     /// The segment's key, derived when it is first asked for.
     pub(crate) fn sealer(&mut self, slot: Slot) -> Outcome<Arc<Sealer>> {
         let (suite, volume) = (self.suite, self.volume);
-        let key = Arc::clone(&self.key);
+        let ring = self.ring.clone();
         let segment = self
             .get_mut(slot)
             .ok_or_else(|| Fault::corrupt("the map", "it names a segment that is not there"))?;
@@ -168,7 +175,8 @@ impl Segments {
         let segment = self
             .get_mut(slot)
             .ok_or_else(|| Fault::corrupt("the map", "it names a segment that is not there"))?;
-        let sealer = Sealer::new(&key, suite, &segment.salt, volume, segment.name).map_err(Fault::memory)?;
+        let sealer = Sealer::new(ring.of(segment.name), suite, &segment.salt, volume, segment.name)
+            .map_err(Fault::memory)?;
         let sealer = Arc::new(sealer);
         segment.sealer = Some(Arc::clone(&sealer));
         self.keys += 1;

@@ -10,11 +10,10 @@ use crate::{
     fault::{Fault, Outcome},
     format::{head::Head, page::PAGE_BLOCKS, record::Kind},
     geometry::{Place, SegmentName, Slot},
+    keys::{Keys, Ring},
     log::Found,
     store::Store,
 };
-use cofferdam_vault::VolumeKey;
-use std::sync::Arc;
 
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,16 +58,15 @@ impl Check {
 /// What keeps the volume from being opened at all: the head, the checkpoint, the chain since then, the witness.
 pub fn check(
     store: &impl Store,
-    key: VolumeKey,
+    keys: impl Into<Keys>,
     options: &Options,
     mut progress: impl FnMut(u64, u64),
 ) -> Outcome<Check> {
-    let key = Arc::new(key);
-    let head = Head::decode(&read_head(store)?, &key)?;
-    check_epochs(store, &key, &head)?;
+    let (head, keys) = Head::decode(&read_head(store)?, &keys.into())?;
+    check_epochs(store, &keys, &head)?;
     let mut found = Recovery {
         store,
-        key: &key,
+        keys: &keys,
         head: &head,
         witness: options.witness.as_ref(),
         memory: options.memory,
@@ -90,7 +88,7 @@ pub fn check(
     for (slot, name, used, live) in sorted {
         let mut walk = Walk {
             store,
-            key: &key,
+            keys: &keys,
             found: &mut found,
             check: &mut check,
             slot,
@@ -107,7 +105,7 @@ pub fn check(
 /// One segment's turn.
 struct Walk<'a, S> {
     store: &'a S,
-    key: &'a VolumeKey,
+    keys: &'a Ring,
     found: &'a mut Found,
     check: &'a mut Check,
     slot: Slot,
@@ -119,7 +117,7 @@ struct Walk<'a, S> {
 impl<S: Store> Walk<'_, S> {
     fn segment(&mut self, used: u32, live: u32) -> Outcome {
         let (geometry, volume) = (self.found.head.geometry, self.found.head.volume);
-        if open_segment(self.store, self.key, self.name, volume)?.is_none() {
+        if open_segment(self.store, self.keys, self.name, volume)?.is_none() {
             // Blocks are read by what the checkpoint knows of the segment; this still should not be.
             self.note(0, "the segment's header is not what was written", false);
         }

@@ -113,7 +113,8 @@ fn rest<S: Store>(volume: &Volume<S>, told: Witness, due: Instant) -> bool {
     volume.work.dozes.store(true, Ordering::SeqCst);
     let still = {
         let log = volume.lock();
-        log.is_quiet() && log.witness() == told
+        // A rotation that could not go on is tried again.
+        log.is_quiet() && log.witness() == told && log.rotation().is_none()
     };
     volume.work.dozes.fetch_and(still, Ordering::SeqCst);
     if still {

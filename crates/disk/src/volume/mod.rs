@@ -8,6 +8,7 @@
 //! | [`read`], [`write`], [`flushes`] | the disk's own operations |
 //! | [`perform`] | doing the log's actions on the store |
 //! | [`upkeep`] | checkpoints, cleaning, making room |
+//! | [`rotate`] | another key, a larger disk |
 //! | [`keeper`] | the thread that sees to upkeep |
 //! | [`check`] | reading everything, offline |
 
@@ -20,10 +21,12 @@ mod open;
 mod perform;
 mod read;
 mod recover;
+mod rotate;
 mod scan;
 mod upkeep;
 mod write;
 
+pub use crate::log::rotate::Rotation;
 pub use check::{Check, Finding};
 pub use flushes::Flushed;
 pub use keeper::{Keeper, Remember};
@@ -94,7 +97,7 @@ pub fn reserve_keys() -> Outcome {
 pub struct Volume<S> {
     store: S,
     entropy: Entropy,
-    blocks: u64,
+    blocks: AtomicU64,
     segment: u32,
     log: Mutex<Log>,
     /// Something has come to its end: whoever waits looks again.
@@ -141,7 +144,7 @@ impl<S: fmt::Debug> fmt::Debug for Volume<S> {
 impl<S: Store> Volume<S> {
     /// Size of the disk in bytes.
     pub fn size(&self) -> u64 {
-        self.blocks * BLOCK as u64
+        self.blocks.load(Ordering::Relaxed) * BLOCK as u64
     }
 
     /// What it holds and uses.

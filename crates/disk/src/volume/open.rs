@@ -13,10 +13,12 @@ use crate::{
         head::{CheckpointAt, Head, Mark},
     },
     geometry::{Geometry, Lsn, SegmentName, TAG},
+    keys::{Keys, Ring},
     log::{
         FEW_SPARES, Found, Log,
         buffer::{Arena, Rescue},
         map::Map,
+        rotate::Change,
         segments::Segments,
     },
     store::Store,
@@ -47,16 +49,18 @@ pub struct Identity {
     pub epoch: u64,
     /// Whether it was closed in peace.
     pub clean: bool,
+    /// Whether parts of it are under the key before.
+    pub rotating: bool,
 }
 
 /// Reads a volume's head; with a key it is verified, without one it is only what the store claims.
 ///
 /// # Errors
 /// [`Fault::Corrupt`], [`Fault::WrongKey`], [`Fault::Store`].
-pub fn identify(store: &impl Store, key: Option<&VolumeKey>) -> Outcome<Identity> {
+pub fn identify(store: &impl Store, keys: Option<&Keys>) -> Outcome<Identity> {
     let bytes = read_head(store)?;
-    let head = match key {
-        Some(key) => Head::decode(&bytes, key)?,
+    let head = match keys {
+        Some(keys) => Head::decode(&bytes, keys)?.0,
         None => Head::parse(&bytes)?.0,
     };
     Ok(Identity {
@@ -64,6 +68,7 @@ pub fn identify(store: &impl Store, key: Option<&VolumeKey>) -> Outcome<Identity
         geometry: head.geometry,
         epoch: head.epoch,
         clean: head.clean,
+        rotating: head.rotation.is_some(),
     })
 }
 
@@ -114,7 +119,7 @@ impl<S: Store> Volume<S> {
                 "the store holds a volume already; nothing was changed",
             ));
         }
-        let key = Arc::new(key);
+        let keys = Ring::from(Arc::new(key));
         let nothing = Mark {
             lsn: Lsn(0),
             tag: [0; TAG],
@@ -137,36 +142,42 @@ impl<S: Store> Volume<S> {
                 mark: nothing,
             },
             end: nothing,
+            rotation: None,
         };
         let found = Found {
             head,
             map: Map::new(geometry.blocks, &[], options.memory.pages),
-            segments: Segments::new(geometry, volume, head.suite, Arc::clone(&key)),
+            segments: Segments::new(geometry, volume, head.suite, keys.clone()),
             last: nothing,
             next_sequence: 1,
             unproven: Vec::new(),
         };
-        Self::begin(store, key, found, options, None)
+        Self::begin(store, keys, found, options, None)
     }
 
-    /// Opens a volume.
+    /// Opens a volume. With the keys of a rotation that has not begun, it begins.
     ///
     /// # Errors
     /// [`Fault::Corrupt`], [`Fault::RolledBack`], [`Fault::WrongKey`], [`Fault::Store`], [`Fault::Full`].
-    pub fn open(store: S, key: VolumeKey, options: &Options) -> Outcome<Self> {
-        Self::succeed(store, key, options, Succession::default())
+    pub fn open(store: S, keys: impl Into<Keys>, options: &Options) -> Outcome<Self> {
+        Self::succeed(store, keys, options, Succession::default())
     }
 
     /// Opens a volume whose last process may have left something in its memory, and leaves its own to a successor.
     ///
     /// # Errors
     /// As for [`Volume::open`].
-    pub fn succeed(store: S, key: VolumeKey, options: &Options, succession: Succession) -> Outcome<Self> {
-        let key = Arc::new(key);
+    pub fn succeed(
+        store: S,
+        keys: impl Into<Keys>,
+        options: &Options,
+        succession: Succession,
+    ) -> Outcome<Self> {
+        let keys = keys.into();
         let before = read_head(&store)?;
-        let old = Head::decode(&before, &key)?;
+        let (old, ring) = Head::decode(&before, &keys)?;
         check_witness(&old, options.witness.as_ref())?;
-        check_epochs(&store, &key, &old)?;
+        check_epochs(&store, &ring, &old)?;
         for rescue in &succession.rescue {
             write_what_was_left(&store, &old, rescue)?;
         }
@@ -177,14 +188,14 @@ impl<S: Store> Volume<S> {
             ..old
         };
         let claimed = store
-            .replace_head(Some(&before), &head.encode(&key)?)
+            .replace_head(Some(&before), &head.encode(&ring)?)
             .map_err(Fault::store("replace the head"))?;
         if !claimed {
             return Err(Fault::Busy);
         }
         let found = Recovery {
             store: &store,
-            key: &key,
+            keys: &ring,
             head: &head,
             witness: options.witness.as_ref(),
             memory: options.memory,
@@ -195,23 +206,22 @@ impl<S: Store> Volume<S> {
             store.sync(*name).map_err(Fault::store("sync"))?;
         }
         discard_leftovers(&store, &found)?;
-        Self::begin(store, key, found, options, succession.arena)
+        let wanted = keys.wanted(&ring);
+        let volume = Self::begin(store, ring, found, options, succession.arena)?;
+        if let Some(key) = wanted {
+            volume.change_head(Change::Rotate(key))?;
+        }
+        Ok(volume)
     }
 
     /// Begins an epoch with a checkpoint.
-    fn begin(
-        store: S,
-        key: Arc<VolumeKey>,
-        found: Found,
-        options: &Options,
-        arena: Option<Arena>,
-    ) -> Outcome<Self> {
+    fn begin(store: S, keys: Ring, found: Found, options: &Options, arena: Option<Arena>) -> Outcome<Self> {
         let geometry = found.head.geometry;
-        let log = Log::resume(key, found, options.memory, arena);
+        let log = Log::resume(keys, found, options.memory, arena);
         let volume = Volume {
             store,
             entropy: options.entropy,
-            blocks: geometry.blocks,
+            blocks: AtomicU64::new(geometry.blocks),
             segment: geometry.segment,
             log: Mutex::new(log),
             changed: Condvar::new(),
@@ -300,9 +310,9 @@ fn write_what_was_left(store: &impl Store, head: &Head, rescue: &Rescue) -> Outc
 
 /// Refuses a head that is older than a segment. Whoever makes a segment has put its epoch into the head first, so the
 /// head of this store was another, later one.
-pub(super) fn check_epochs(store: &impl Store, key: &VolumeKey, head: &Head) -> Outcome {
+pub(super) fn check_epochs(store: &impl Store, keys: &Ring, head: &Head) -> Outcome {
     for name in store.list().map_err(Fault::store("list the segments"))? {
-        if name.epoch > head.epoch && open_segment(store, key, name, head.volume)?.is_some() {
+        if name.epoch > head.epoch && open_segment(store, keys, name, head.volume)?.is_some() {
             return Err(Fault::corrupt(
                 "the head",
                 "it is older than the segments beside it; an older head has been put back",

@@ -19,6 +19,7 @@ use crate::{
         segment_header::SegmentHeader,
     },
     geometry::{BLOCK, Lsn, Place, SegmentName, TAG},
+    keys::Ring,
     log::{
         Found, Memory,
         map::Map,
@@ -26,8 +27,6 @@ use crate::{
     },
     store::Store,
 };
-use cofferdam_vault::VolumeKey;
-use std::sync::Arc;
 
 /// A record of the chain.
 struct Link {
@@ -47,7 +46,7 @@ struct Stretch {
 /// What recovery works on.
 pub(super) struct Recovery<'a, S> {
     pub(super) store: &'a S,
-    pub(super) key: &'a Arc<VolumeKey>,
+    pub(super) keys: &'a Ring,
     pub(super) head: &'a Head,
     pub(super) witness: Option<&'a Witness>,
     pub(super) memory: Memory,
@@ -99,7 +98,7 @@ impl<S: Store> Recovery<'_, S> {
         let mut offset = at.offset;
         let newest = names.last().copied();
         for name in names {
-            let Some((header, sealer)) = open_segment(self.store, self.key, name, self.head.volume)? else {
+            let Some((header, sealer)) = open_segment(self.store, self.keys, name, self.head.volume)? else {
                 // Segments are made one after the other, each wholly before the next: a crash leaves none but the
                 // last without its header. Any other's was damaged, and with its salt goes all that lies in it.
                 if name == at.segment || Some(name) != newest {
@@ -293,7 +292,7 @@ impl<S: Store> Recovery<'_, S> {
     /// The state that the checkpoint describes, and the segments that came after it.
     fn rebuild(&self, chain: &Chain, checkpoint: &Checkpoint, listed: &[SegmentName]) -> Outcome<Found> {
         let head = self.head;
-        let mut segments = Segments::new(head.geometry, head.volume, head.suite, Arc::clone(self.key));
+        let mut segments = Segments::new(head.geometry, head.volume, head.suite, self.keys.clone());
         for entry in &checkpoint.segments {
             if entry.live > 0 && !listed.contains(&entry.name) {
                 return Err(Fault::at(entry.name, 0, "the segment is missing"));

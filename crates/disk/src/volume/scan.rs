@@ -9,10 +9,10 @@ use crate::{
         segment_header::{SEGMENT_HEADER, SegmentHeader},
     },
     geometry::{BLOCK, CELL, RECORD_HEADER, SegmentName, TAG},
+    keys::Ring,
     store::Store,
 };
 use cofferdam_linux::aligned::AlignedBuffer;
-use cofferdam_vault::VolumeKey;
 use std::{io, ops::Range};
 
 /// How much is read at once.
@@ -21,7 +21,7 @@ const WINDOW: usize = 256 << 10;
 /// Reads and verifies a segment's own header; none where it is missing, torn or somebody else's.
 pub(super) fn open_segment(
     store: &impl Store,
-    key: &VolumeKey,
+    keys: &Ring,
     name: SegmentName,
     volume: [u8; 16],
 ) -> Outcome<Option<(SegmentHeader, Sealer)>> {
@@ -32,7 +32,7 @@ pub(super) fn open_segment(
         Err(error) => return Err(Fault::store("read")(error)),
     };
     let bytes = memory.get(start..).unwrap_or_default();
-    let header = SegmentHeader::decode(bytes, key).map_err(Fault::memory)?;
+    let header = SegmentHeader::decode(bytes, keys.of(name)).map_err(Fault::memory)?;
     Ok(header.filter(|(header, _)| header.name == name && header.volume == volume))
 }
 

@@ -30,7 +30,8 @@ impl<S: Store> Volume<S> {
         };
         let before = self.lock().used();
         let cleaned = clean && !release && self.clean_some()?;
-        if release || checkpoint || cleaned {
+        let rotated = !cleaned && !release && self.rotate_some()?;
+        if release || checkpoint || cleaned || rotated {
             match self.checkpoint(false) {
                 Ok(()) => done = true,
                 Err(Fault::Full) => {}
@@ -147,26 +148,30 @@ impl<S: Store> Volume<S> {
             let Some(victim) = self.lock().choose_victim(&done)? else {
                 break;
             };
-            let cleaned = self.clean(&victim);
-            self.lock().unpin(victim.slot);
             done.push(victim.slot);
-            match cleaned {
-                Ok(()) => {}
-                Err(Fault::Full) => break,
-                // A segment that cannot be read stays, and whoever reads the block hears of it. A write that failed
-                // has closed the volume.
-                Err(fault @ (Fault::Corrupt { .. } | Fault::Store { .. })) if self.alive().is_ok() => {
-                    self.report(&fault);
-                    self.lock().spare(victim.slot);
-                    break;
-                }
-                Err(fault) => return Err(fault),
-            }
-            if !self.lock().wants_cleaning() {
+            if !self.clean_one(&victim)? || !self.lock().wants_cleaning() {
                 break;
             }
         }
         Ok(!done.is_empty())
+    }
+
+    /// Moves all that is alive in a segment to the tail, and unpins it; answers whether all of it was.
+    pub(super) fn clean_one(&self, victim: &Victim) -> Outcome<bool> {
+        let cleaned = self.clean(victim);
+        self.lock().unpin(victim.slot);
+        match cleaned {
+            Ok(()) => Ok(true),
+            Err(Fault::Full) => Ok(false),
+            // A segment that cannot be read stays, and whoever reads the block hears of it. A write that failed has closed
+            // the volume.
+            Err(fault @ (Fault::Corrupt { .. } | Fault::Store { .. })) if self.alive().is_ok() => {
+                self.report(&fault);
+                self.lock().spare(victim.slot);
+                Ok(false)
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// Moves all that is alive in a segment to the tail.

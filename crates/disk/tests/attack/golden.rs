@@ -2,10 +2,11 @@
 //! of them byte for byte.
 //!
 //! In `tests/golden` each directory is a store: `head`, `segments`, and `blocks`, which says what must be read. Zeros at
-//! the end of a segment's file are left out there. The key is 32 bytes of 7.
+//! the end of a segment's file are left out there. The key is 32 bytes of 7; that before it, where there is one, of 6.
 
 use crate::world::{Content, Image, create_with, key, options, scratch};
-use cofferdam_disk::{Access, Directory, Volume, volume::Options};
+use cofferdam_disk::{Access, BLOCK, Directory, Keys, Volume, volume::Options};
+use cofferdam_vault::VolumeKey;
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -15,8 +16,11 @@ use std::{
     },
 };
 
-/// The store that this version writes byte for byte. Others were written by versions before.
-const NEWEST: &str = "v1-2";
+/// Writes a store into a directory.
+type Write = fn(&Path) -> Content;
+
+/// The stores that this version writes byte for byte, in this order. Others were written by versions before.
+const NEWEST: [(&str, Write); 2] = [("v1-2", write), ("v1-rotating", write_rotating)];
 
 fn kept() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -48,6 +52,38 @@ fn write(path: &Path) -> Content {
     volume.flush().unwrap();
     content.write(&volume, 830, 1, 2);
     content.discard(&volume, 818, 1);
+    volume.flush().unwrap();
+    content
+}
+
+/// What a store is opened with.
+pub(crate) fn keys() -> Keys {
+    Keys::rotating(key(), before(), false)
+}
+
+fn before() -> VolumeKey {
+    VolumeKey::take(&mut [6; 32]).unwrap()
+}
+
+/// A life under the key before, a rotation that has come half-way, on a disk that has grown since its checkpoint.
+fn write_rotating(path: &Path) -> Content {
+    let options = Options {
+        entropy: counting,
+        ..options()
+    };
+    let mut content = Content::empty();
+    let volume = create_with(path, before(), &options);
+    for round in 0..3 {
+        content.write(&volume, round * 20, 20, 1);
+        volume.flush().unwrap();
+    }
+    volume.rotate(key()).unwrap();
+    content.write(&volume, 5, 2, 2);
+    volume.tend().unwrap();
+    let rotation = volume.rotation().unwrap();
+    assert!(rotation.left > 0 && rotation.left < rotation.all, "{rotation:?}");
+    volume.grow(900 * BLOCK as u64).unwrap();
+    content.write(&volume, 700, 1, 2);
     volume.flush().unwrap();
     content
 }
@@ -93,12 +129,18 @@ pub(crate) fn all() -> Vec<(String, Image, String)> {
 
 #[test]
 fn the_same_writes_with_the_same_key_and_numbers_make_the_store_that_is_kept() {
+    for (newest, write) in NEWEST {
+        makes(newest, write);
+    }
+}
+
+fn makes(newest: &str, write: Write) {
     let scratch = scratch();
     let path = scratch.path().join("v");
     let content = write(&path);
     let image = Image::of(&path);
     let differs = !all().iter().any(|(name, kept, blocks)| {
-        name == NEWEST
+        name == newest
             && kept.head == image.head
             && kept.segments == image.segments
             && *blocks == content.hashes()
@@ -110,7 +152,7 @@ fn the_same_writes_with_the_same_key_and_numbers_make_the_store_that_is_kept() {
         }
         keep(&image, &content, &made);
         panic!(
-            "the store is not that of tests/golden/{NEWEST}. If that is meant, and versions before can still read it, copy \
+            "the store is not that of tests/golden/{newest}. If that is meant, and versions before can still read it, copy \
              {} to a new directory there and name it in NEWEST; what is there stays, and must be read for ever",
             made.display()
         );
@@ -120,13 +162,15 @@ fn the_same_writes_with_the_same_key_and_numbers_make_the_store_that_is_kept() {
 #[test]
 fn every_store_that_is_kept_is_read_as_it_was_written() {
     let all = all();
-    assert!(all.iter().any(|(name, ..)| name == NEWEST));
+    for (newest, _) in NEWEST {
+        assert!(all.iter().any(|(name, ..)| name == newest));
+    }
     for (name, image, blocks) in all {
         let scratch = scratch();
         let path = scratch.path().join("v");
         image.put(&path);
         let store = Directory::open(&path, Access::Buffered).unwrap();
-        let volume = Volume::open(store, key(), &options()).unwrap();
+        let volume = Volume::open(store, keys(), &options()).unwrap();
         assert_eq!(Content::of(&volume).unwrap().hashes(), blocks, "{name}");
         volume.close().unwrap();
     }

@@ -13,6 +13,7 @@
 //! | `places` | links, pipes and directories where files belong |
 //! | `errors`, `full` | stores that answer with errors, are full, slow, or large |
 //! | `flushes` | flushes that wait while a store is slow |
+//! | `rotation` | another key, a larger disk |
 //! | `golden` | stores of every version of the format, kept byte for byte |
 //! | `stranger` | a reader that knows the format's page and nothing else |
 //!
@@ -36,6 +37,8 @@ mod headers;
 mod mixes;
 #[cfg(test)]
 mod places;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod stranger;
 #[cfg(test)]

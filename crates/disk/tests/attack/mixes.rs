@@ -448,10 +448,10 @@ fn another_key_is_the_wrong_key_and_changes_nothing() {
     let store = || Directory::open(&path, Access::Buffered).unwrap();
     let refused = Volume::open(store(), wrong(), &options()).map(|_| ());
     assert!(matches!(refused, Err(Fault::WrongKey)), "{refused:?}");
-    let refused = identify(&store(), Some(&wrong()));
+    let refused = identify(&store(), Some(&wrong().into()));
     assert!(matches!(refused, Err(Fault::WrongKey)), "{refused:?}");
     let told: Identity = identify(&store(), None).unwrap();
-    assert_eq!(told, identify(&store(), Some(&key())).unwrap());
+    assert_eq!(told, identify(&store(), Some(&key().into())).unwrap());
     assert_eq!(fs::read(path.join("head")).ok(), moment.image.head);
     moment.judge(&Image::of(&path), true).unwrap();
 }

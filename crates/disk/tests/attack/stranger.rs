@@ -25,10 +25,14 @@ fn python() -> Option<&'static str> {
 
 /// What the stranger prints of a store, or the code with which it refuses.
 fn tell(python: &str, image: &Image, witness: Option<&str>) -> Result<String, i32> {
+    tell_with(python, image, &[[7; 32], [6; 32]], witness)
+}
+
+fn tell_with(python: &str, image: &Image, keys: &[[u8; 32]], witness: Option<&str>) -> Result<String, i32> {
     let scratch = scratch();
     let (path, key) = (scratch.path().join("v"), scratch.path().join("key"));
     image.put(&path);
-    fs::write(&key, [7; 32]).unwrap();
+    fs::write(&key, keys.concat()).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stranger.py");
     let output = Command::new(python)
         .arg(script)
@@ -94,6 +98,27 @@ fn a_stranger_reads_volumes_that_were_cleaned_closed_and_not() {
                 "closed: {closed}"
             );
         }
+    }
+}
+
+#[test]
+fn a_stranger_needs_both_keys_of_a_rotation_that_is_under_way() {
+    let Some(python) = python() else { return };
+    let (_, rotating, blocks) = golden::all()
+        .into_iter()
+        .find(|(name, ..)| name == "v1-rotating")
+        .unwrap();
+    assert_eq!(
+        tell_with(python, &rotating, &[[7; 32], [6; 32]], None),
+        Ok(blocks)
+    );
+    for wrong in [
+        &[[7; 32]][..],
+        &[[6; 32]],
+        &[[7; 32], [5; 32]],
+        &[[6; 32], [7; 32]],
+    ] {
+        assert_eq!(tell_with(python, &rotating, wrong, None), Err(2), "{wrong:?}");
     }
 }
 

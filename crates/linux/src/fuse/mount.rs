@@ -49,6 +49,16 @@ impl Mount {
         Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?)
     }
 
+    /// Has the kernel ask for a file's size anew, and believe that. The channel's requests must be answered meanwhile.
+    ///
+    /// # Errors
+    /// As statx(2), and as the connection's server answers.
+    pub fn look_at_size(&self, name: &CStr) -> io::Result<u64> {
+        let file = self.open(name, OFlags::PATH)?;
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+        Ok(rustix::fs::statx(file, c"", flags, StatxFlags::SIZE)?.stx_size)
+    }
+
     /// The right to end the connection. Take it early: asks the server nothing.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -40,11 +40,32 @@ const FLUSH_JOURNAL: u32 = 1;
 /// # Errors
 /// As ioctl(2): `ENOTTY` for filesystems that cannot, `EPERM` without CAP_SYS_ADMIN.
 pub fn shut_down(root: BorrowedFd<'_>) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::openat(root, c".", flags, Mode::empty())?;
+    let directory = opened(root)?;
     let how = FLUSH_JOURNAL;
     // SAFETY: the ioctl reads one u32 through the pointer, which is valid for the call.
-    let result = unsafe { libc::ioctl(directory.as_raw_fd(), SHUT_DOWN, &raw const how) };
+    done(unsafe { libc::ioctl(directory.as_raw_fd(), SHUT_DOWN, &raw const how) })
+}
+
+/// `EXT4_IOC_RESIZE_FS`: `_IOW('f', 16, __u64)`.
+const RESIZE: libc::Ioctl = 0x4008_6610;
+
+/// Makes the ext4 that `root` is in larger, to so many of its blocks, while it is in use. Its device must have them.
+///
+/// # Errors
+/// As ioctl(2): `EPERM` without CAP_SYS_RESOURCE, `ENOTTY` for other filesystems, `EINVAL` for a smaller size.
+pub fn resize_ext4(root: BorrowedFd<'_>, blocks: u64) -> io::Result<()> {
+    let directory = opened(root)?;
+    // SAFETY: the ioctl reads one u64 through the pointer, which is valid for the call.
+    done(unsafe { libc::ioctl(directory.as_raw_fd(), RESIZE, &raw const blocks) })
+}
+
+/// A directory that may be known by its path alone, opened: ioctls need that.
+fn opened(root: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(root, c".", flags, Mode::empty())?)
+}
+
+fn done(result: libc::c_int) -> io::Result<()> {
     if result == 0 {
         Ok(())
     } else {
