@@ -93,6 +93,9 @@ fn is_what_was_asked(draft: &Draft, current: Option<&[u8]>, act: &DeedAct, key: 
         (DeedAct::Revoke { app, .. }, Some(current)) => {
             follows(draft, own(deed, current, key)?.without_grant(app)?)?
         }
+        (DeedAct::Grow { size, .. }, Some(current)) => {
+            follows(draft, own(deed, current, key)?.with_size(*size)?)?
+        }
         _ => false,
     };
     if fits && deed.name() == act.volume() {
@@ -142,7 +145,7 @@ fn agreed(deed: &Deed, act: &DeedAct) -> Result<()> {
             )
         }
         // What is left was signed before.
-        DeedAct::Revoke { .. } => return Ok(()),
+        DeedAct::Revoke { .. } | DeedAct::Grow { .. } => return Ok(()),
     };
     told.lines()
         .for_each(|line| eprintln!("{}", visible::visible(line)));

@@ -68,6 +68,7 @@ async fn serve(settings: Settings) -> Result<()> {
         crate::operations::tidy(&daemon);
         road::take_up_leases(&daemon)?;
         crate::sealed::take_up_servers(&daemon);
+        crate::sealed::go_on_with_all(&daemon);
         Ok::<_, Problem>(())
     })?;
     let stop = faces::Stop::default();

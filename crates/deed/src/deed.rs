@@ -136,6 +136,12 @@ impl Deed {
         &self.record.key.wrapped
     }
 
+    /// The key before, wrapped likewise, while the volume is encrypted anew.
+    #[must_use]
+    pub fn wrapped_before(&self) -> Option<&str> {
+        self.record.key_before.as_ref().map(|key| key.wrapped.as_str())
+    }
+
     /// The digest of the deed before this one; none for the first.
     #[must_use]
     pub fn previous(&self) -> Option<Sha256> {

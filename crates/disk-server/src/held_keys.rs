@@ -49,6 +49,11 @@ impl HeldKeys {
         self.previous.as_ref().map(|_| self.begun)
     }
 
+    /// Whether this is the volume's key already.
+    pub(crate) fn has(&self, key: &VolumeKey) -> bool {
+        self.key.is_same(key)
+    }
+
     /// From here on the volume is to be under this key.
     pub(crate) fn rotate(&mut self, key: VolumeKey) {
         self.previous = Some(std::mem::replace(&mut self.key, key));

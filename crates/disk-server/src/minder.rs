@@ -143,10 +143,11 @@ impl Minder {
         self.ended.as_fd()
     }
 
-    /// Has the volume encrypted anew under this key; returns when it is under it.
+    /// Has the volume encrypted anew under this key; returns when it is under it. Where it has that key already, nothing is
+    /// to be done.
     ///
     /// # Errors
-    /// `conflict` where that is under way already; what the worker says; `unavailable` where the disk is no longer served.
+    /// `conflict` where that is under way already, under another key; what the worker says; `unavailable` where the disk is no longer served.
     pub(crate) fn rotate(&self, key: VolumeKey) -> Result<()> {
         self.ask(Wish::Rotate(key))
     }
@@ -249,6 +250,12 @@ impl Watch {
 
     fn take_wish(&mut self, asked: Asked) -> Result<()> {
         let Asked { wish, answer } = asked;
+        if let Wish::Rotate(key) = &wish
+            && self.setting.keys.has(key)
+        {
+            drop(answer.send(Ok(())));
+            return Ok(());
+        }
         let rotates = matches!(wish, Wish::Rotate(_));
         if self.asked.is_some() || rotates && self.setting.keys.rotation().is_some() {
             let problem =
@@ -293,7 +300,6 @@ impl Watch {
             notice("everything is encrypted anew: the key before is needed no longer");
         }
         self.setting.keys.end_rotation();
-        self.pass_on(&Answer::Rotated);
     }
 
     fn wait(&self) -> Result<(bool, bool)> {

@@ -49,8 +49,25 @@ pub enum Event {
         id: VolumeId,
         /// The version of the deed that held the key.
         deed: u64,
-        /// The container it was opened for.
-        container: ContainerId,
+        /// The container it was opened for; none where the daemon itself has it opened, to encrypt it anew or make it larger.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        container: Option<ContainerId>,
+    },
+    /// Another key was given to a volume's disk server, to encrypt everything anew under it.
+    RotationBegun {
+        /// The volume.
+        volume: VolumeName,
+        /// Its unchanging identity.
+        id: VolumeId,
+        /// The version of the deed that has both keys.
+        deed: u64,
+    },
+    /// Nothing of a volume is under the key that it had before.
+    Rotated {
+        /// The volume.
+        volume: VolumeName,
+        /// Its unchanging identity.
+        id: VolumeId,
     },
     /// A volume was opened.
     Opened {
@@ -158,7 +175,10 @@ impl Event {
                 bound(subject);
                 bound_all(detail);
             }
-            Event::KeyReleased { .. } | Event::Opened { .. } => {}
+            Event::KeyReleased { .. }
+            | Event::RotationBegun { .. }
+            | Event::Rotated { .. }
+            | Event::Opened { .. } => {}
         }
         self
     }

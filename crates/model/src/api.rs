@@ -155,6 +155,13 @@ pub enum DeedAct {
         /// The app.
         app: AppName,
     },
+    /// A deed with a larger size.
+    Grow {
+        /// The volume.
+        volume: VolumeName,
+        /// How large it is to be.
+        size: ByteSize,
+    },
 }
 
 impl DeedAct {
@@ -163,7 +170,7 @@ impl DeedAct {
         match self {
             DeedAct::Create(new) => &new.name,
             DeedAct::Grant(grant) => &grant.volume,
-            DeedAct::Revoke { volume, .. } => volume,
+            DeedAct::Revoke { volume, .. } | DeedAct::Grow { volume, .. } => volume,
         }
     }
 }
@@ -295,9 +302,20 @@ pub struct VolumeDetail {
     /// was before the daemon started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<ByteSize>,
+    /// How far the volume is encrypted anew, where it is open and under two keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<crate::disk::Rotation>,
     /// For whom a sealed volume's key is wrapped. Empty in lists, and where the deed cannot be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<String>,
+}
+
+/// How large a volume is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSize {
+    /// Its size, not less than it is.
+    pub size: ByteSize,
 }
 
 /// A volume that comes from elsewhere.

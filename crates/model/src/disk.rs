@@ -6,10 +6,10 @@
 //!
 //! | order | answer | descriptors in the answer |
 //! |---|---|---|
-//! | `watch` | `watched`, and from then on any number of `fault` and `rotated` | none |
+//! | `watch` | `watched`, and from then on any number of `fault` | none |
 //! | `root` | `mount` | a detached mount of the filesystem's root |
 //! | `data` | `mount` | a detached mount of the directory [`DATA`] in it |
-//! | `rotate`, with a pipe that gives 32 bytes, the new key | `rotating`, once the volume is under it | none |
+//! | `rotate`, with a pipe that gives 32 bytes, the new key | `rotating`, once the volume is under it; `rotated` where it was already, and nothing is under another | none |
 //! | `rotation` | `rotation` | none |
 //! | `grow` | `grown` | none |
 //! | `close` | `closed`, once the store is closed | none |
@@ -81,7 +81,7 @@ pub enum Answer {
         /// Whether it is a sign of tampering: bytes that do not verify.
         tampering: bool,
     },
-    /// Nothing is under the key before any more: it is needed no longer.
+    /// Everything is under that key: none before it is needed any longer.
     Rotated,
     /// The volume is under the new key, and what is under the one before is on its way.
     Rotating,

@@ -38,4 +38,4 @@ pub use settings::{
 };
 pub use size::ByteSize;
 pub use ticket::{TICKET_ANNOTATION, TICKET_VARIABLE, TicketFound};
-pub use volume::{Access, Attachment, Kind, Maker, Process, Sealed, Volume, VolumeId};
+pub use volume::{Access, Attachment, Kind, Maker, Process, Rotation, Sealed, Volume, VolumeId};

@@ -90,6 +90,19 @@ pub struct Sealed {
     pub deed: u64,
     /// The SHA-256 of its bytes.
     pub digest: Sha256,
+    /// How far its key has been exchanged for another; none where it has one key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+}
+
+/// How far a volume's key has been exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rotation {
+    /// The deed has both keys; the store may be under the one before still.
+    Announced,
+    /// The store is under the new key: one under the key before is an older one.
+    Begun,
 }
 
 /// Through which face a volume was made. Docker may remove only what it made.

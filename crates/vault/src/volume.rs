@@ -82,6 +82,16 @@ impl VolumeKey {
         written
     }
 
+    /// Whether two keys are the same one. Takes the same time whatever differs.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let pairs = self.0.iter().zip(other.0.iter());
+        let different = pairs.fold(0, |different, (one, other)| {
+            std::hint::black_box(different | (one ^ other))
+        });
+        memory::clear_registers();
+        different == 0
+    }
+
     /// What every stored, wrapped copy of this key carries beside it, in the clear, to be compared after
     /// unwrapping. It tells nothing about the key.
     ///

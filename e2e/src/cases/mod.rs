@@ -64,6 +64,7 @@ pub fn all() -> Vec<Case> {
         daemon_life::CASES,
         crash::CASES,
         sealed::life::CASES,
+        sealed::changing::CASES,
         sealed::deed::CASES,
         sealed::elsewhere::CASES,
         sealed::ephemeral::CASES,

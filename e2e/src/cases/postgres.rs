@@ -15,10 +15,10 @@ cases!("postgres":
 );
 
 /// The name of the server's container.
-const SERVER: &str = "pg";
+pub(super) const SERVER: &str = "pg";
 
 /// Starts the server, under its own user or another, and waits until it answers.
-fn start(scene: &Scene, volume: &str, user: &[&str]) -> Outcome {
+pub(super) fn start(scene: &Scene, volume: &str, user: &[&str]) -> Outcome {
     let mount = format!("{volume}:/data");
     let mut line = vec![
         "run",
@@ -44,7 +44,7 @@ fn start(scene: &Scene, volume: &str, user: &[&str]) -> Outcome {
 }
 
 /// A client in a container of its own that holds no volume and shares the server's loopback.
-fn client(scene: &Scene, argv: &[&str]) -> Outcome<Ran> {
+pub(super) fn client(scene: &Scene, argv: &[&str]) -> Outcome<Ran> {
     let network = format!("container:{SERVER}");
     let mut line = vec![
         "run",
@@ -61,7 +61,7 @@ fn client(scene: &Scene, argv: &[&str]) -> Outcome<Ran> {
     scene.docker(&line)
 }
 
-fn ask(scene: &Scene, question: &str) -> Outcome<String> {
+pub(super) fn ask(scene: &Scene, question: &str) -> Outcome<String> {
     Ok(client(
         scene,
         &["psql", "--tuples-only", "--no-align", "--command", question],
@@ -71,14 +71,14 @@ fn ask(scene: &Scene, question: &str) -> Outcome<String> {
 }
 
 /// Ends the server and removes its container, so that the next start is a new one.
-fn stop(scene: &Scene) -> Outcome {
+pub(super) fn stop(scene: &Scene) -> Outcome {
     scene.docker(&["stop", "--time", "60", SERVER])?.ok()?;
     scene.docker(&["rm", SERVER])?.ok()?;
     scene.nothing_is_held()
 }
 
 /// Every page's checksum, by PostgreSQL's own tool, as an app of its own that may only read.
-fn verify_checksums(scene: &Scene, volume: &str) -> Outcome {
+pub(super) fn verify_checksums(scene: &Scene, volume: &str) -> Outcome {
     let ran = scene
         .run(volume, &[], IMAGE, &["pg_checksums", "--check", "--pgdata=/data"])?
         .ok()?;

@@ -123,10 +123,17 @@ fn told(event: &Event) -> String {
             deed,
             container,
             ..
-        } => format!(
-            "key of {volume} released by version {deed} of its deed, for container {}",
-            container.short()
-        ),
+        } => {
+            let whom = container.as_ref().map_or_else(
+                || "cofferdamd itself".to_owned(),
+                |container| format!("container {}", container.short()),
+            );
+            format!("key of {volume} released by version {deed} of its deed, for {whom}")
+        }
+        Event::RotationBegun { volume, deed, .. } => {
+            format!("{volume} is encrypted anew under another key, by version {deed} of its deed")
+        }
+        Event::Rotated { volume, .. } => format!("{volume} is encrypted anew, its key before forgotten"),
         Event::Opened { volume, epoch, .. } => format!("{volume} opened, opening {}", epoch.0),
         Event::Closed { volume, reason, .. } => format!("{volume} closed: {reason}"),
         Event::Tampering { volume, what, .. } => format!("TAMPERING with {volume}: {what}"),

@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use axum::{Extension, Router};
-use cofferdam_model::api::{DeedAct, NewDeed, NewVolume};
+use cofferdam_model::api::{DeedAct, NewDeed, NewSize, NewVolume};
 use cofferdam_model::{Grant, Maker, Result, VolumeName};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub(super) fn routes() -> Router<Arc<Daemon>> {
         .route("/v1/volumes", get(volumes).post(create_volume))
         .route("/v1/volumes/{volume}", get(volume).delete(remove_volume))
         .route("/v1/volumes/{volume}/seal", post(seal_volume))
+        .route("/v1/volumes/{volume}/rotate", post(rotate_volume))
+        .route("/v1/volumes/{volume}/size", put(grow_volume))
         .route("/v1/volumes/{volume}/accept-rollback", post(accept_rollback))
         .route(
             "/v1/volumes/{volume}/recipients/{recipient}",
@@ -71,7 +73,7 @@ async fn act_by_deed(State(daemon): Shared, Extension(asker): Who, body: Bytes) 
         if let DeedAct::Create(volume) = &new.act {
             operations::is_within_limits(d, &asker, volume)?;
         }
-        operations::act_by_deed(d, &new)
+        operations::act_by_deed(d, &asker, &new)
     })
     .await
 }
@@ -151,6 +153,26 @@ async fn seal_volume(
 ) -> Response {
     done(&daemon, move |d| {
         operations::seal_volume(d, &owned_volume(&asker, &name)?, now)
+    })
+    .await
+}
+
+async fn rotate_volume(State(daemon): Shared, Extension(asker): Who, Path(name): Path<String>) -> Response {
+    done(&daemon, move |d| {
+        operations::rotate_volume(d, &owned_volume(&asker, &name)?)
+    })
+    .await
+}
+
+async fn grow_volume(
+    State(daemon): Shared,
+    Extension(asker): Who,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Response {
+    done(&daemon, move |d| {
+        let NewSize { size } = parse(&body)?;
+        operations::grow_volume(d, &asker, &owned_volume(&asker, &name)?, size, &Signer::Host)
     })
     .await
 }

@@ -10,7 +10,7 @@ use crate::sealed;
 use crate::state::{Change, Record, Snapshot, TenantRecord};
 use cofferdam_deed::{DeedGrant, PublicKey, SignedDeed};
 use cofferdam_model::api::{Adopt, VolumeDetail};
-use cofferdam_model::{App, Epoch, Grant, Maker, Problem, Result, Sealed, Volume};
+use cofferdam_model::{App, Epoch, Grant, Maker, Problem, Result, Volume};
 use jiff::Timestamp;
 use tracing::info;
 
@@ -48,10 +48,7 @@ fn coming_of(known: &Snapshot, deed: &SignedDeed) -> Result<Vec<Change>> {
     changes.push(Change::Put(Record::Volume(Box::new(Volume {
         name: name.clone(),
         id: deed.volume().clone(),
-        sealed: Some(Sealed {
-            deed: deed.version(),
-            digest: *deed.digest(),
-        }),
+        sealed: Some(sealed::remembered(deed, None)),
         size: Some(deed.size()),
         access: deed.access(),
         maker: Maker::Admin,

@@ -1,29 +1,31 @@
 //! Deeds that a tenant signs where its key is, and not on this host: first it is told what to sign, then it brings that.
 
-use super::{grants, unsigned};
+use super::asker::Asker;
+use super::{changes, grants, unsigned};
 use crate::daemon::Daemon;
 use crate::sealed::Signer;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use cofferdam_model::api::{DeedAct, DeedAnswer, NewDeed};
 use cofferdam_model::{Problem, Result};
+use std::sync::Arc;
 
 /// Says what is to be signed, or does what was signed.
 ///
 /// # Errors
 /// `corrupt` or `conflict` where the deed is not what was to be signed; whatever the act itself refuses.
-pub(crate) fn act_by_deed(daemon: &Daemon, new: &NewDeed) -> Result<DeedAnswer> {
+pub(crate) fn act_by_deed(daemon: &Arc<Daemon>, asker: &Asker, new: &NewDeed) -> Result<DeedAnswer> {
     match &new.deed {
-        None => draft(daemon, &new.act),
+        None => draft(daemon, asker, &new.act),
         Some(text) => {
             let deed = STANDARD.decode(text).map_err(|_| {
                 Problem::invalid("the signed deed is no base64").remedy("send the envelope as it was signed")
             })?;
-            perform(daemon, &new.act, deed)
+            perform(daemon, asker, &new.act, deed)
         }
     }
 }
 
-fn draft(daemon: &Daemon, act: &DeedAct) -> Result<DeedAnswer> {
+fn draft(daemon: &Arc<Daemon>, asker: &Asker, act: &DeedAct) -> Result<DeedAnswer> {
     let (draft, current) = match act {
         DeedAct::Create(new) => match unsigned::draft_volume(daemon, new)? {
             Some(draft) => (draft, None),
@@ -32,11 +34,15 @@ fn draft(daemon: &Daemon, act: &DeedAct) -> Result<DeedAnswer> {
         DeedAct::Grant(grant) => match grants::draft_grant(daemon, grant)? {
             Some((draft, current)) => (draft.bytes().to_vec(), Some(current)),
             // The deed says so already, or there is none: what is left to do needs no signature.
-            None => return perform(daemon, act, Vec::new()),
+            None => return perform(daemon, asker, act, Vec::new()),
         },
         DeedAct::Revoke { volume, app } => match grants::draft_revocation(daemon, volume, app)? {
             Some((draft, current)) => (draft.bytes().to_vec(), Some(current)),
-            None => return perform(daemon, act, Vec::new()),
+            None => return perform(daemon, asker, act, Vec::new()),
+        },
+        DeedAct::Grow { volume, size } => match changes::draft_growth(daemon, volume, *size)? {
+            Some((draft, current)) => (draft.bytes().to_vec(), Some(current)),
+            None => return perform(daemon, asker, act, Vec::new()),
         },
     };
     Ok(DeedAnswer::Sign {
@@ -45,7 +51,7 @@ fn draft(daemon: &Daemon, act: &DeedAct) -> Result<DeedAnswer> {
     })
 }
 
-fn perform(daemon: &Daemon, act: &DeedAct, deed: Vec<u8>) -> Result<DeedAnswer> {
+fn perform(daemon: &Arc<Daemon>, asker: &Asker, act: &DeedAct, deed: Vec<u8>) -> Result<DeedAnswer> {
     match act {
         DeedAct::Create(new) => drop(unsigned::create_signed_volume(daemon, new, &deed)?),
         DeedAct::Grant(grant) => drop(grants::grant(daemon, grant, &Signer::Elsewhere(deed))?),
@@ -57,6 +63,10 @@ fn perform(daemon: &Daemon, act: &DeedAct, deed: Vec<u8>) -> Result<DeedAnswer> 
                 false,
                 &Signer::Elsewhere(deed),
             )?);
+        }
+        DeedAct::Grow { volume, size } => {
+            let by = Signer::Elsewhere(deed);
+            drop(changes::grow_volume(daemon, asker, volume, *size, &by)?);
         }
     }
     Ok(DeedAnswer::Done)

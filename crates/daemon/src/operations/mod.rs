@@ -3,6 +3,7 @@
 mod adoption;
 mod apps;
 mod asker;
+mod changes;
 mod deeds;
 mod grants;
 mod recipients;
@@ -16,6 +17,7 @@ mod volumes;
 pub(crate) use adoption::adopt_volume;
 pub(crate) use apps::{app, apps, create_app, pinned, remove_app};
 pub(crate) use asker::Asker;
+pub(crate) use changes::{grow_volume, rotate_volume};
 pub(crate) use deeds::act_by_deed;
 pub(crate) use grants::{grant, grants, revoke};
 pub(crate) use recipients::{share_volume, unshare_volume};

@@ -60,7 +60,11 @@ fn rewrap(
     volume(daemon, name)
 }
 
-fn only_sealed(volume: &Volume) -> Result<&Volume> {
+/// A sealed volume.
+///
+/// # Errors
+/// `invalid` for one of another kind.
+pub(super) fn only_sealed(volume: &Volume) -> Result<&Volume> {
     match volume.kind() {
         Kind::Sealed => Ok(volume),
         Kind::Ephemeral => Err(Problem::invalid(format!(

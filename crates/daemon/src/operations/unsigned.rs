@@ -6,7 +6,7 @@ use crate::daemon::Daemon;
 use crate::sealed;
 use cofferdam_deed::Draft;
 use cofferdam_model::api::{NewVolume, VolumeDetail};
-use cofferdam_model::{Kind, Maker, Problem, Result, Sealed, VolumeId, VolumeName};
+use cofferdam_model::{Kind, Maker, Problem, Result, VolumeId, VolumeName};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -111,10 +111,7 @@ pub(crate) fn create_signed_volume(daemon: &Daemon, new: &NewVolume, deed: &[u8]
         unsigned.remove(&new.name);
         (signed, id)
     };
-    let sealed = Sealed {
-        deed: signed.version(),
-        digest: *signed.digest(),
-    };
+    let sealed = sealed::remembered(&signed, None);
     if let Err(problem) = daemon.sealed.put_deed(&id, signed.bytes()) {
         forget(daemon, &id)?;
         return Err(problem);

@@ -66,12 +66,7 @@ pub(crate) fn is_within_limits(daemon: &Daemon, asker: &Asker, new: &NewVolume) 
     if matches!(asker, Asker::Operator) {
         return Ok(());
     }
-    if size_of(new).is_some_and(|size| size > DOCKER_SIZE_MAX) {
-        return Err(
-            Problem::denied(format!("a member's volume has at most {DOCKER_SIZE_MAX}"))
-                .remedy("have the operator make it"),
-        );
-    }
+    is_not_too_large(asker, size_of(new))?;
     let known = daemon.state.now();
     let theirs = known
         .volumes()
@@ -83,6 +78,20 @@ pub(crate) fn is_within_limits(daemon: &Daemon, asker: &Asker, new: &NewVolume) 
         );
     }
     Ok(())
+}
+
+/// Whether a member's volume may be so large.
+///
+/// # Errors
+/// `denied`.
+pub(super) fn is_not_too_large(asker: &Asker, size: Option<ByteSize>) -> Result<()> {
+    if matches!(asker, Asker::Operator) || size.is_none_or(|size| size <= DOCKER_SIZE_MAX) {
+        return Ok(());
+    }
+    Err(
+        Problem::denied(format!("a member's volume has at most {DOCKER_SIZE_MAX}"))
+            .remedy("have the operator do it"),
+    )
 }
 
 /// The tenant's key, the store and the deed of a new sealed volume. Until its record is there, a note says that it is being
@@ -215,6 +224,7 @@ pub(super) fn detail(known: &Snapshot, volume: &Volume) -> VolumeDetail {
         attachments: known.holders_of(&volume.name).cloned().collect(),
         space: None,
         used: None,
+        rotation: None,
         recipients: Vec::new(),
     }
 }
@@ -228,9 +238,18 @@ fn measured(daemon: &Daemon, detail: VolumeDetail, now: bool) -> VolumeDetail {
     let id = &detail.volume.id;
     let space = daemon.sealed.space(id).ok().map(ByteSize::bytes);
     let used = daemon.open_volumes.used(id, now).map(ByteSize::bytes);
+    let under_way = detail
+        .volume
+        .sealed
+        .as_ref()
+        .is_some_and(|sealed| sealed.rotation.is_some());
+    let rotation = (now && under_way)
+        .then(|| daemon.open_volumes.rotation(id))
+        .flatten();
     VolumeDetail {
         space,
         used,
+        rotation,
         ..detail
     }
 }

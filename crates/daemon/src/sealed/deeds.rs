@@ -5,8 +5,10 @@ use crate::daemon::Daemon;
 use crate::state::Snapshot;
 use cofferdam_deed::{ConfirmedDeed, Deed, Draft, Envelope, Expected, PublicKey, SignedDeed, WrappedFor};
 use cofferdam_keys::{Recipient, WrappedKey};
-use cofferdam_model::{ErrorKind, Problem, Result, Sealed, TenantName, Volume, VolumeName};
+use cofferdam_model::{ErrorKind, Problem, Result, Rotation, Sealed, Sha256, TenantName, Volume, VolumeName};
 use cofferdam_vault::{SigningKey, VerifyingKey, VolumeKey};
+use std::fs::File;
+use std::io;
 
 /// The deed of a volume as it lies beside its store, verified.
 ///
@@ -52,11 +54,8 @@ pub(crate) fn read_foreign(daemon: &Daemon, known: &Snapshot, deed: &[u8]) -> Re
     };
     let signed = cofferdam_deed::open(deed, &expected)?;
     // Nothing but the key itself says whose deed it is where the tenant is not known.
-    let key = daemon
-        .keys
-        .unwrap(&signed.wrapped().parse()?)
-        .map_err(|problem| problem.context(signed.name()))?;
-    signed.confirm(&key)?;
+    let keys = unwrap(daemon, &signed).map_err(|problem| problem.context(signed.name()))?;
+    keys.confirm(&signed)?;
     Ok(signed)
 }
 
@@ -64,19 +63,58 @@ pub(crate) fn read_foreign(daemon: &Daemon, known: &Snapshot, deed: &[u8]) -> Re
 ///
 /// # Errors
 /// As [`read`]; `denied` where this host is no recipient of the key.
-pub(super) fn confirm(daemon: &Daemon, volume: &Volume) -> Result<(ConfirmedDeed, VolumeKey)> {
+pub(super) fn confirm(daemon: &Daemon, volume: &Volume) -> Result<(ConfirmedDeed, VolumeKeys)> {
     let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
     let signed = read(daemon, pinned, volume);
     let signed = signed.inspect_err(|problem| note(daemon, volume, problem))?;
-    let key = daemon
-        .keys
-        .unwrap(&signed.wrapped().parse()?)
-        .map_err(|problem| problem.context(&volume.name))?;
-    let confirmed = signed
-        .confirm(&key)
+    let keys = unwrap(daemon, &signed).map_err(|problem| problem.context(&volume.name))?;
+    let confirmed = keys
+        .confirm(&signed)
         .and_then(|deed| is_of(&deed, volume).map(|()| deed));
     let confirmed = confirmed.inspect_err(|problem| note(daemon, volume, problem))?;
-    Ok((confirmed, key))
+    Ok((confirmed, keys))
+}
+
+/// A volume's key, and while it is rotated the one before it.
+pub(super) struct VolumeKeys {
+    pub(super) key: VolumeKey,
+    pub(super) before: Option<VolumeKey>,
+}
+
+impl VolumeKeys {
+    /// The deed, confirmed by all of them.
+    fn confirm(&self, deed: &SignedDeed) -> Result<ConfirmedDeed> {
+        self.before
+            .as_ref()
+            .map_or(Ok(()), |before| deed.confirm_before(before))?;
+        deed.confirm(&self.key)
+    }
+
+    /// Writes them out: for a disk server alone.
+    pub(super) fn write(&self, sink: &File) -> io::Result<()> {
+        self.key.write(sink)?;
+        self.before.as_ref().map_or(Ok(()), |before| before.write(sink))
+    }
+}
+
+fn unwrap(daemon: &Daemon, deed: &Deed) -> Result<VolumeKeys> {
+    let of = |wrapped: &str| daemon.keys.unwrap(&wrapped.parse()?);
+    Ok(VolumeKeys {
+        key: of(deed.wrapped())?,
+        before: deed.wrapped_before().map(of).transpose()?,
+    })
+}
+
+/// What the registry remembers of a deed; `begun` of its rotation, where it has one.
+pub(crate) fn remembered(deed: &SignedDeed, known: Option<&Sealed>) -> Sealed {
+    let so_far = known.and_then(|sealed| sealed.rotation);
+    Sealed {
+        deed: deed.version(),
+        digest: *deed.digest(),
+        rotation: deed
+            .wrapped_before()
+            .map(|_| so_far.unwrap_or(Rotation::Announced)),
+    }
 }
 
 /// What the registry says of a volume must be what its deed says, or somebody has exchanged volumes.
@@ -118,16 +156,9 @@ pub(crate) fn as_it_lies(daemon: &Daemon, volume: &Volume) -> Result<Sealed> {
         seen: None,
     };
     let signed = cofferdam_deed::open(&bytes, &expected).map_err(|problem| problem.context(&volume.name))?;
-    let key = daemon
-        .keys
-        .unwrap(&signed.wrapped().parse()?)
-        .map_err(|problem| problem.context(&volume.name))?;
-    let deed = signed.confirm(&key)?;
-    is_of(&deed, volume)?;
-    Ok(Sealed {
-        deed: deed.version(),
-        digest: *deed.digest(),
-    })
+    let keys = unwrap(daemon, &signed).map_err(|problem| problem.context(&volume.name))?;
+    is_of(&keys.confirm(&signed)?, volume)?;
+    Ok(remembered(&signed, None))
 }
 
 /// Who signs a deed.
@@ -183,10 +214,7 @@ pub(crate) fn change(
     };
     daemon.sealed.put_deed(&volume.id, next.bytes())?;
     Ok(Volume {
-        sealed: Some(Sealed {
-            deed: next.version(),
-            digest: *next.digest(),
-        }),
+        sealed: Some(remembered(&next, volume.sealed.as_ref())),
         ..volume.clone()
     })
 }
@@ -210,8 +238,8 @@ pub(crate) fn recipients(daemon: &Daemon, volume: &Volume) -> Result<Vec<String>
 
 /// A key that was wrapped anew, while the registry went on.
 pub(crate) struct Rewrapped {
-    /// The deed that it was taken from.
-    of: Sealed,
+    /// The digest of the deed that it was taken from.
+    of: Sha256,
     deed: Deed,
 }
 
@@ -227,6 +255,16 @@ pub(crate) fn rewrap(
 ) -> Result<Rewrapped> {
     let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
     let current = read(daemon, pinned, volume)?;
+    if current.wrapped_before().is_some() {
+        return Err(Problem::conflict(format!(
+            "{} is being encrypted anew, and has two keys",
+            volume.name
+        ))
+        .remedy(format!(
+            "wait until that has ended: cofferdam volume rotate {}",
+            volume.name
+        )));
+    }
     let key = daemon.keys.unwrap(&current.wrapped().parse()?)?;
     current.confirm(&key)?;
     let named = current.recipients().iter();
@@ -240,11 +278,33 @@ pub(crate) fn rewrap(
         current.with_key(&key, wrapped_for(&chosen, &wrapped))?
     };
     Ok(Rewrapped {
-        of: Sealed {
-            deed: current.version(),
-            digest: *current.digest(),
-        },
+        of: *current.digest(),
         deed,
+    })
+}
+
+/// A new key for a volume, wrapped for whom the one that it has is. Done before the registry is changed ([`put`]), as [`rewrap`].
+///
+/// # Errors
+/// `conflict` where it has two already; `denied` where the tenant's key is elsewhere, or this host is no recipient.
+pub(super) fn with_new_key(daemon: &Daemon, volume: &Volume) -> Result<Rewrapped> {
+    let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
+    // Asked first: without it a key would be made in vain.
+    key_of(daemon, pinned, volume.name.tenant()).map_err(|problem| match problem.kind {
+        ErrorKind::Denied => problem.remedy(
+            "what a rotation says is signed by the host, at its beginning and its end: make a new volume, and copy the data there",
+        ),
+        _ => problem,
+    })?;
+    let current = read(daemon, pinned, volume)?;
+    unwrap(daemon, &current)?.confirm(&current)?;
+    let named = current.recipients().iter();
+    let recipients: Vec<Recipient> = named.map(|text| text.parse()).collect::<Result<_>>()?;
+    let key = VolumeKey::generate().map_err(|error| Problem::unavailable(format!("no key: {error}")))?;
+    let wrapped = daemon.keys.wrap(&key, &recipients)?;
+    Ok(Rewrapped {
+        of: *current.digest(),
+        deed: current.with_rotation(&key, wrapped_for(&recipients, &wrapped))?,
     })
 }
 
@@ -254,7 +314,7 @@ pub(crate) fn rewrap(
 /// As [`change`]; `conflict` where the deed was changed meanwhile.
 pub(crate) fn put(daemon: &Daemon, known: &Snapshot, volume: &Volume, anew: Rewrapped) -> Result<Volume> {
     change(daemon, known, volume, &Signer::Host, |current| {
-        if *current.digest() == anew.of.digest {
+        if *current.digest() == anew.of {
             return Ok(anew.deed);
         }
         Err(

@@ -23,10 +23,7 @@ pub(crate) fn make(daemon: &Daemon, new: &NewVolume, id: &VolumeId) -> Result<Se
     let signing = super::deeds::tenant_key(daemon, new.name.tenant())?;
     let deed = make_unsigned(daemon, new, id)?.sign(&signing)?;
     daemon.sealed.put_deed(id, deed.bytes())?;
-    Ok(Sealed {
-        deed: deed.version(),
-        digest: *deed.digest(),
-    })
+    Ok(super::deeds::remembered(&deed, None))
 }
 
 /// Makes all that there is of a volume but its record and its deed, which is to be signed. Its tenant has a key already.

@@ -7,6 +7,7 @@
 //! | `deeds` | a volume's deed: read, confirmed, changed |
 //! | `slots` | which volumes are open |
 //! | `open`, `close` | for a container, and after the last one |
+//! | `rotation` | another key, and a larger size, while it is in use |
 //! | `servers` | the disk servers: looked after, found again |
 //! | `shut` | taking one back from whoever has it open |
 //! | `server` | a disk server as the daemon sees it |
@@ -18,6 +19,7 @@ mod deeds;
 mod host;
 mod make;
 mod open;
+mod rotation;
 mod server;
 mod servers;
 mod shut;
@@ -26,11 +28,12 @@ mod slots;
 pub(crate) use close::close_if_free;
 pub(crate) use deeds::{
     Signer, as_it_lies, change as change_deed, claimed_name, draft, keeps_key, put as put_rewrapped,
-    read_foreign, recipients, rewrap, tenant_key,
+    read_foreign, recipients, remembered, rewrap, tenant_key,
 };
 pub(crate) use host::{HostKeys, make_token_key};
 pub(crate) use make::{destroy, forget_witness, make, make_unsigned};
 pub(crate) use open::{Use, allows_reaching, open, open_ephemeral};
+pub(crate) use rotation::{go_on_with_all, grow, rotate};
 pub(crate) use servers::take_up_servers;
 pub(crate) use shut::shut;
 pub(crate) use slots::OpenVolumes;

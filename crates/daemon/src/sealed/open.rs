@@ -3,6 +3,8 @@
 //! Until there is a lease the volume is kept open by a [`Use`].
 
 use super::close::close_if_free;
+use super::deeds::VolumeKeys;
+use super::rotation;
 use super::server::{DiskServer, Setting};
 use super::servers::{control, look_after};
 use super::slots::{Opened, Slot};
@@ -37,8 +39,21 @@ pub(crate) fn open(
     use_of(
         daemon,
         volume,
-        |opening| unseal(daemon, volume, container, opening, &allowed),
+        |opening| unseal(daemon, volume, Some(container), opening, &allowed),
         |opened| allowed(newest(daemon, volume, opened)?),
+    )
+}
+
+/// Opens a sealed volume, or joins those that have it open, for the daemon itself: to encrypt it anew, or make it larger.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_for_itself(daemon: &Arc<Daemon>, volume: &Volume) -> Result<Use> {
+    use_of(
+        daemon,
+        volume,
+        |opening| unseal(daemon, volume, None, opening, &|_| Ok(())),
+        |_| Ok(()),
     )
 }
 
@@ -56,6 +71,21 @@ pub(crate) fn open_ephemeral(daemon: &Arc<Daemon>, volume: &Volume, container: &
         |opening| begin_anew(daemon, volume, container, opening),
         |_| Ok(()),
     )
+}
+
+/// Joins those that have a volume open; none where nobody has.
+pub(super) fn join(daemon: &Arc<Daemon>, volume: &Volume) -> Option<Use> {
+    let slot = daemon.open_volumes.known(&volume.id)?;
+    let mut state = slot.locked();
+    state.opened.as_ref()?;
+    state.users += 1;
+    let opening = state.openings;
+    drop(state);
+    Some(Use {
+        daemon: Arc::clone(daemon),
+        slot,
+        opening,
+    })
 }
 
 /// A use of a volume: opened, or joined where somebody has it open.
@@ -104,9 +134,10 @@ fn begin_anew(
         volume: volume.name.clone(),
         id: volume.id.clone(),
         deed: 0,
-        container: container.clone(),
+        container: Some(container.clone()),
     }])?;
-    let server = start(daemon, volume, &key, opening)?;
+    let keys = VolumeKeys { key, before: None };
+    let server = start(daemon, volume, &keys, opening)?;
     info!(volume = %volume.name, "begun anew");
     Ok(Opened { server, deed: None })
 }
@@ -128,19 +159,19 @@ fn newest<'a>(daemon: &Daemon, volume: &Volume, opened: &'a mut Opened) -> Resul
 fn unseal(
     daemon: &Arc<Daemon>,
     volume: &Volume,
-    container: &ContainerId,
+    container: Option<&ContainerId>,
     opening: u64,
     allowed: &dyn Fn(&ConfirmedDeed) -> Result<()>,
 ) -> Result<Opened> {
-    let (deed, key) = super::deeds::confirm(daemon, volume)?;
+    let (deed, keys) = super::deeds::confirm(daemon, volume)?;
     allowed(&deed)?;
     daemon.record(vec![Event::KeyReleased {
         volume: volume.name.clone(),
         id: volume.id.clone(),
         deed: deed.version(),
-        container: container.clone(),
+        container: container.cloned(),
     }])?;
-    let server = start(daemon, volume, &key, opening)?;
+    let server = start(daemon, volume, &keys, opening)?;
     info!(volume = %volume.name, "unsealed");
     Ok(Opened {
         server,
@@ -149,7 +180,7 @@ fn unseal(
 }
 
 /// Starts a volume's server, and has it looked after.
-fn start(daemon: &Arc<Daemon>, volume: &Volume, key: &VolumeKey, opening: u64) -> Result<DiskServer> {
+fn start(daemon: &Arc<Daemon>, volume: &Volume, keys: &VolumeKeys, opening: u64) -> Result<DiskServer> {
     let control = control(daemon, &volume.id);
     let setting = Setting {
         program: &daemon.settings.disk.program,
@@ -157,14 +188,18 @@ fn start(daemon: &Arc<Daemon>, volume: &Volume, key: &VolumeKey, opening: u64) -
         store: &daemon.sealed.store(&volume.id),
         control: &control,
         witness: &daemon.settings.witnesses().join(volume.id.as_str()),
+        rotation: keys.before.as_ref().map(|_| rotation::known(volume)),
     };
-    let (server, child) = DiskServer::start(&setting, key).map_err(|problem| {
+    let (server, child) = DiskServer::start(&setting, keys).map_err(|problem| {
         if problem.kind == ErrorKind::Corrupt {
             found(daemon, volume, &problem.message);
         }
         problem.context(&volume.name)
     })?;
     look_after(daemon, volume, Some(child), opening);
+    if keys.before.is_some() {
+        rotation::go_on(daemon, volume);
+    }
     Ok(server)
 }
 
@@ -183,6 +218,23 @@ impl Use {
     /// As [`Self::root`].
     pub(crate) fn data(&self) -> Result<DetachedMount> {
         self.with(|opened| opened.server.data())
+    }
+
+    /// Has its server do something.
+    ///
+    /// # Errors
+    /// Whatever `work` answers, and as [`Self::root`].
+    pub(super) fn by_server<T>(&self, work: impl FnOnce(&DiskServer) -> Result<T>) -> Result<T> {
+        self.with(|opened| work(&opened.server))
+    }
+
+    /// Whether nobody has seen to its rotation so far: from here on this one does, until [`Self::leave_rotation`].
+    pub(super) fn take_rotation(&self) -> bool {
+        !std::mem::replace(&mut self.slot.locked().rotating, true)
+    }
+
+    pub(super) fn leave_rotation(&self) {
+        self.slot.locked().rotating = false;
     }
 
     /// What the deed says.

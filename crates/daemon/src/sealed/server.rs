@@ -2,11 +2,12 @@
 //!
 //! It outlives the daemon. Whoever has the socket's directory, which is root alone, can give it orders.
 
+use super::deeds::VolumeKeys;
 use cofferdam_linux::mount::DetachedMount;
 use cofferdam_linux::packet;
 use cofferdam_linux::process::Process;
-use cofferdam_model::disk::{Answer, Order, PACKET_MAX, Started};
-use cofferdam_model::{Problem, Result, VolumeId};
+use cofferdam_model::disk::{self, Answer, Order, PACKET_MAX, Started};
+use cofferdam_model::{Problem, Result, Rotation, VolumeId};
 use cofferdam_vault::VolumeKey;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -32,6 +33,8 @@ pub(super) struct Setting<'a> {
     pub(super) store: &'a Path,
     pub(super) control: &'a Path,
     pub(super) witness: &'a Path,
+    /// Whether two keys are handed over, and how far the volume is under the new one.
+    pub(super) rotation: Option<Rotation>,
 }
 
 /// A server that has a volume open.
@@ -47,12 +50,12 @@ impl DiskServer {
     ///
     /// # Errors
     /// What keeps the volume from being opened.
-    pub(super) fn start(setting: &Setting<'_>, key: &VolumeKey) -> Result<(Self, Child)> {
+    pub(super) fn start(setting: &Setting<'_>, keys: &VolumeKeys) -> Result<(Self, Child)> {
         let mut child = command(setting).spawn().map_err(|error| {
             Problem::unavailable(format!("cannot start {}: {error}", setting.program.display()))
                 .remedy("install cofferdam-disk beside cofferdamd")
         })?;
-        match Self::greet(&mut child, setting, key) {
+        match Self::greet(&mut child, setting, keys) {
             Ok(server) => Ok((server, child)),
             Err(problem) => {
                 // One that has ended already is waited for all the same.
@@ -63,12 +66,12 @@ impl DiskServer {
         }
     }
 
-    fn greet(child: &mut Child, setting: &Setting<'_>, key: &VolumeKey) -> Result<Self> {
+    fn greet(child: &mut Child, setting: &Setting<'_>, keys: &VolumeKeys) -> Result<Self> {
         let lost = |error: io::Error| Problem::unavailable(format!("the disk server is gone: {error}"));
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Problem::internal("the disk server has no pipes"));
         };
-        key.write(File::from(OwnedFd::from(input))).map_err(lost)?;
+        keys.write(&File::from(OwnedFd::from(input))).map_err(lost)?;
         wait_for(output.as_fd())?;
         let mut line = String::new();
         BufReader::new(output.take(LINE_MAX))
@@ -136,6 +139,49 @@ impl DiskServer {
         }
     }
 
+    /// Has it encrypt everything anew under this key, while the volume is in use; returns when everything new is under it. Answers
+    /// whether there is something left to do. Where it has that key already, nothing begins.
+    ///
+    /// # Errors
+    /// `unavailable` where the server is gone, or its own.
+    pub(super) fn rotate(&self, key: &VolumeKey) -> Result<bool> {
+        let lost = |error: io::Error| Problem::unavailable(format!("the key cannot be handed over: {error}"));
+        let (out, into) = io::pipe().map_err(lost)?;
+        // 32 bytes have room in a pipe.
+        key.write(&into).map_err(lost)?;
+        drop(into);
+        match self.ask_with(Order::Rotate, &[out.as_fd()])? {
+            (Answer::Rotating, _) => Ok(true),
+            (Answer::Rotated, _) => Ok(false),
+            (Answer::Refused(problem), _) => Err(problem),
+            (answer, _) => Err(unexpected(&answer)),
+        }
+    }
+
+    /// How far that has come; none where there is nothing left to do.
+    ///
+    /// # Errors
+    /// `unavailable` where the server is gone.
+    pub(super) fn rotation(&self) -> Result<Option<disk::Rotation>> {
+        match self.ask(Order::Rotation)? {
+            (Answer::Rotation(rotation), _) => Ok(rotation),
+            (answer, _) => Err(unexpected(&answer)),
+        }
+    }
+
+    /// Has it make disk and filesystem larger, to so many bytes; answers whether the filesystem is larger now, and not only once the
+    /// volume is opened anew.
+    ///
+    /// # Errors
+    /// `invalid` for a size that the disk cannot have; `unavailable` where the server is gone, or its own.
+    pub(super) fn grow(&self, bytes: u64) -> Result<bool> {
+        match self.ask(Order::Grow(bytes))? {
+            (Answer::Grown { filesystem }, _) => Ok(filesystem),
+            (Answer::Refused(problem), _) => Err(problem),
+            (answer, _) => Err(unexpected(&answer)),
+        }
+    }
+
     /// Has it close the volume in peace, and end.
     ///
     /// # Errors
@@ -161,12 +207,16 @@ impl DiskServer {
     }
 
     fn ask(&self, order: Order) -> Result<(Answer, Option<OwnedFd>)> {
+        self.ask_with(order, &[])
+    }
+
+    fn ask_with(&self, order: Order, descriptors: &[BorrowedFd<'_>]) -> Result<(Answer, Option<OwnedFd>)> {
         let mut kept = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let socket = match kept.take() {
             Some(socket) => socket,
             None => packet::connect(&self.control, PATIENCE).map_err(gone)?,
         };
-        say(socket.as_fd(), order)?;
+        say(socket.as_fd(), order, descriptors)?;
         let answer = hear(socket.as_fd())?;
         *kept = Some(socket);
         Ok(answer)
@@ -179,7 +229,7 @@ impl DiskServer {
 /// `unavailable` where there is none.
 pub(super) fn watch(control: &Path) -> Result<OwnedFd> {
     let socket = packet::connect(control, PATIENCE).map_err(gone)?;
-    say(socket.as_fd(), Order::Watch)?;
+    say(socket.as_fd(), Order::Watch, &[])?;
     match hear(socket.as_fd())? {
         (Answer::Watched, _) => Ok(socket),
         (answer, _) => Err(unexpected(&answer)),
@@ -221,6 +271,7 @@ fn command(setting: &Setting<'_>) -> Command {
         .arg(setting.control)
         .arg("--witness")
         .arg(setting.witness)
+        .args(rotating(setting.rotation))
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::piped())
@@ -228,6 +279,15 @@ fn command(setting: &Setting<'_>) -> Command {
         // Ctrl-C on the daemon is not for it: containers go on.
         .process_group(0);
     command
+}
+
+/// How a server is told that two keys come.
+fn rotating(rotation: Option<Rotation>) -> &'static [&'static str] {
+    match rotation {
+        None => &[],
+        Some(Rotation::Announced) => &["--rotating", "announced"],
+        Some(Rotation::Begun) => &["--rotating", "begun"],
+    }
 }
 
 /// Waits until a server that was started has something to say.
@@ -244,10 +304,10 @@ fn wait_for(output: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-fn say(socket: BorrowedFd<'_>, order: Order) -> Result<()> {
+fn say(socket: BorrowedFd<'_>, order: Order, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
     let bytes = serde_json::to_vec(&order)
         .map_err(|error| Problem::internal(format!("an order has no JSON form: {error}")))?;
-    packet::send(socket, &bytes, &[]).map_err(gone)
+    packet::send(socket, &bytes, descriptors).map_err(gone)
 }
 
 fn hear(socket: BorrowedFd<'_>) -> Result<(Answer, Option<OwnedFd>)> {

@@ -96,6 +96,12 @@ fn ended(daemon: &Daemon, volume: &Volume, opening: u64) {
         return;
     }
     end_if_ephemeral(daemon, &slot, &mut state);
+    // Its socket leads nowhere. The next server makes its own, once this slot is let go of.
+    if let Err(error) = std::fs::remove_file(control(daemon, &volume.id))
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        warn!(volume = %volume.name, "the socket of its disk server is left: {error}");
+    }
     drop(state);
     warn!(volume = %volume.name, "its disk server has ended by itself");
     daemon.record_or_warn(vec![closed(daemon, &slot, "its disk server has ended by itself")]);

@@ -5,7 +5,7 @@
 
 use super::server::DiskServer;
 use cofferdam_deed::ConfirmedDeed;
-use cofferdam_model::{VolumeId, VolumeName};
+use cofferdam_model::{VolumeId, VolumeName, disk};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) users: usize,
     /// Somebody waits to close it.
     pub(super) closing: bool,
+    /// Somebody sees to its rotation.
+    pub(super) rotating: bool,
     /// How often it was opened: which server is meant, when one has ended.
     pub(super) openings: u64,
     /// Bytes used in the filesystem when it was last looked at.
@@ -90,6 +92,13 @@ impl OpenVolumes {
             state.look();
         }
         state.used
+    }
+
+    /// How far a volume's rotation is, where it is open and nobody is just opening or closing it.
+    pub(crate) fn rotation(&self, id: &VolumeId) -> Option<disk::Rotation> {
+        let slot = self.known(id)?;
+        let state = slot.state.try_lock().ok()?;
+        state.opened.as_ref()?.server.rotation().ok()?
     }
 
     /// Forgets a volume that was removed.

@@ -62,6 +62,31 @@ impl SignedDeed {
         })
     }
 
+    /// With another key, and the one it has as the one before: until everything is encrypted anew both are needed.
+    ///
+    /// # Errors
+    /// `conflict` where there is one before already; as [`Self::with_key`].
+    pub fn with_rotation(&self, key: &VolumeKey, wrapped: WrappedFor) -> Result<Deed> {
+        if self.wrapped_before().is_some() {
+            return Err(
+                Problem::conflict(format!("{} is being encrypted anew already", self.name()))
+                    .remedy("wait until that has ended"),
+            );
+        }
+        self.next(|record| {
+            let new = KeyRecord::of(key, &record.volume, &record.tenant_key.verifying(), wrapped);
+            record.key_before = Some(std::mem::replace(&mut record.key, new));
+        })
+    }
+
+    /// Without the key before, which nothing is under any more.
+    ///
+    /// # Errors
+    /// As [`Self::with_grant`].
+    pub fn without_key_before(&self) -> Result<Deed> {
+        self.next(|record| record.key_before = None)
+    }
+
     fn next(&self, change: impl FnOnce(&mut Record)) -> Result<Deed> {
         let mut record = self.record().clone();
         change(&mut record);

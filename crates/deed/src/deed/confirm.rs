@@ -1,6 +1,7 @@
 //! That a deed is about the key that was unwrapped from it.
 
 use super::make::volume_bytes;
+use super::record::KeyRecord;
 use super::{Deed, SignedDeed};
 use crate::document::Document as _;
 use crate::public_key::KeyId;
@@ -20,7 +21,26 @@ impl SignedDeed {
     /// # Errors
     /// `corrupt` where it is about another key, or was put there by somebody who did not have the key.
     pub fn confirm(&self, key: &VolumeKey) -> Result<ConfirmedDeed> {
-        let (volume, record, name) = (volume_bytes(self.volume()), &self.record().key, self.name());
+        self.holds(&self.record().key, key)?;
+        Ok(ConfirmedDeed(self.clone()))
+    }
+
+    /// Holds the deed against the key before that was unwrapped from it.
+    ///
+    /// # Errors
+    /// As [`Self::confirm`]; `internal` where it has none.
+    pub fn confirm_before(&self, key: &VolumeKey) -> Result<()> {
+        match &self.record().key_before {
+            Some(record) => self.holds(record, key),
+            None => Err(Problem::internal(format!(
+                "the deed of {} has no key before",
+                self.name()
+            ))),
+        }
+    }
+
+    fn holds(&self, record: &KeyRecord, key: &VolumeKey) -> Result<()> {
+        let (volume, name) = (volume_bytes(self.volume()), self.name());
         let tenant = self.tenant_key();
         if !same(&key.commitment(&volume), &record.commitment.0) {
             return Err(Problem::corrupt(format!(
@@ -36,7 +56,7 @@ impl SignedDeed {
             ))
             .remedy("put the deed back that the volume's tenant signed"));
         }
-        Ok(ConfirmedDeed(self.clone()))
+        Ok(())
     }
 }
 

@@ -74,6 +74,7 @@ impl Deed {
             owner: new.owner,
             grants,
             key,
+            key_before: None,
             previous: None,
         })
         .map_err(being_made)

@@ -62,6 +62,9 @@ pub struct Record {
     pub owner: Option<Owner>,
     pub grants: Vec<DeedGrant>,
     pub(crate) key: KeyRecord,
+    /// The key before, while the store is encrypted anew under the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key_before: Option<KeyRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) previous: Option<Hex32>,
 }
@@ -132,7 +135,8 @@ fn contradiction(record: &Record) -> Option<String> {
             one.app, other.app
         ));
     }
-    contradiction_of_key(&record.key)
+    let keys = [Some(&record.key), record.key_before.as_ref()];
+    keys.into_iter().flatten().find_map(contradiction_of_key)
 }
 
 fn contradiction_of_key(key: &KeyRecord) -> Option<String> {

@@ -166,9 +166,8 @@ impl Server {
                 self.hand_out(peer, mount);
             }
             Order::Rotate => {
-                let rotated = self.rotate(descriptor).map(|()| Answer::Rotating);
-                self.control
-                    .answer(peer, &rotated.unwrap_or_else(Answer::Refused), None);
+                let answer = self.rotate(descriptor).unwrap_or_else(Answer::Refused);
+                self.control.answer(peer, &answer, None);
             }
             Order::Rotation => {
                 let rotation = Answer::Rotation(self.minder.rotation());
@@ -188,10 +187,14 @@ impl Server {
         Ok(Next::Go(Box::new(self)))
     }
 
-    fn rotate(&self, key: Option<OwnedFd>) -> Result<()> {
+    fn rotate(&self, key: Option<OwnedFd>) -> Result<Answer> {
         let pipe = key.ok_or_else(|| Problem::invalid("no key came with the order to rotate"))?;
         let key = VolumeKey::read(File::from(pipe)).map_err(doing("taking the new key"))?;
-        self.minder.rotate(key)
+        self.minder.rotate(key)?;
+        Ok(match self.minder.rotation() {
+            Some(_) => Answer::Rotating,
+            None => Answer::Rotated,
+        })
     }
 
     /// Makes the disk larger; answers whether its filesystem is too.

@@ -42,7 +42,7 @@ fn events() -> Vec<Vec<Event>> {
                 volume: volume(),
                 id: id(),
                 deed: 3,
-                container: container(),
+                container: Some(container()),
             },
             Event::Opened {
                 volume: volume(),

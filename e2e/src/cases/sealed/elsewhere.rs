@@ -125,8 +125,14 @@ fn a_tenants_own_key_signs_volumes_grants_and_tickets(scene: &mut Scene) -> Outc
         .cofferdam(&["grant", &volume, &app, "--yes", "--sign-with", &key])?
         .ok()?;
     again.says(&["nothing had to be signed"])?;
+    let grow = ["volume", "grow", &volume, "--size", "30G", "--sign-with", &key];
+    scene.cofferdam(&grow)?.ok()?.says(&["signed version 3"])?;
+    scene
+        .cofferdam(&grow)?
+        .ok()?
+        .says(&["nothing had to be signed"])?;
     let revoke = ["revoke", &volume, &app, "--sign-with", &key];
-    scene.cofferdam(&revoke)?.ok()?.says(&["signed version 3"])?;
+    scene.cofferdam(&revoke)?.ok()?.says(&["signed version 4"])?;
     opens_with(scene, &volume, &["no grant"])?;
     let other = tenant.named("other");
     let image = ["app", "create", &other, "--image", "tiny:1", "--require-ticket"];
@@ -152,8 +158,9 @@ fn a_host_without_the_tenants_key_can_sign_nothing(scene: &mut Scene) -> Outcome
     let tenant = Elsewhere::new(scene)?;
     let (volume, app) = tenant.usual(scene)?;
     let second = tenant.named("second");
-    let acts: [&[&str]; 5] = [
+    let acts: [&[&str]; 6] = [
         &["volume", "create", &second],
+        &["volume", "grow", &volume, "--size", "30G"],
         &["grant", &volume, &app, "--read-only"],
         &["revoke", &volume, &app],
         &["ticket", "issue", &app],
@@ -164,6 +171,9 @@ fn a_host_without_the_tenants_key_can_sign_nothing(scene: &mut Scene) -> Outcome
             .cofferdam(act)?
             .refused(&["is not on this host", "--sign-with"])?;
     }
+    scene
+        .cofferdam(&["volume", "rotate", &volume])?
+        .refused(&["is not on this host", "copy the data"])?;
     scene.run_usual(&volume)?.ok()?;
     scene
         .cofferdam(&["revoke", &volume, &app, "--sign-with", text(&tenant.key)])?

@@ -1,6 +1,7 @@
 //! Sealed volumes, which every volume is unless somebody wants a plain one: nothing of what is written inside is anywhere on
 //! the host, and nothing but the deed that the tenant has signed opens them.
 
+pub(super) mod changing;
 pub(super) mod deed;
 pub(super) mod elsewhere;
 pub(super) mod ephemeral;
