@@ -86,10 +86,12 @@ const FOR_DISK_BENCH: [Need; 14] = [
 ];
 
 /// Everything that the tests of the sealed disk on the running kernel use.
-const FOR_DISK_TESTS: [Need; 12] = [
+const FOR_DISK_TESTS: [Need; 14] = [
     need("fio", &["fio"]),
     need("mkfs.ext4", &["e2fsprogs"]),
     need("e2fsck", &["e2fsprogs"]),
+    need("busybox", &["busybox-static"]),
+    need("linux.uml", &["user-mode-linux"]), // a kernel in which root has every right
     need("mount", &["mount"]),
     need("fsfreeze", &["util-linux"]),
     need("setpriv", &["util-linux"]),

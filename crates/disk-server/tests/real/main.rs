@@ -26,6 +26,8 @@ mod memory_group;
 #[cfg(test)]
 mod open;
 #[cfg(test)]
+mod own_kernel;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod secrets;
