@@ -298,8 +298,8 @@ pub struct VolumeDetail {
     /// Bytes that a sealed volume takes up on the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<ByteSize>,
-    /// Bytes used in a sealed volume's own filesystem when it was last looked at: asked for by itself, or closed. None where that
-    /// was before the daemon started.
+    /// Bytes used in a sealed volume's own filesystem when it was last looked at: asked for by itself, or closed. None where it has
+    /// never been open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<ByteSize>,
     /// How far the volume is encrypted anew, where it is open and under two keys.

@@ -184,6 +184,9 @@ pub struct Volume {
     /// How often it has been opened.
     #[serde(default)]
     pub epoch: Epoch,
+    /// Bytes that were used in a sealed volume's own filesystem when it was last closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<ByteSize>,
 }
 
 impl Volume {

@@ -55,6 +55,7 @@ fn coming_of(known: &Snapshot, deed: &SignedDeed) -> Result<Vec<Change>> {
         created: deed.created(),
         owner: deed.owner(),
         epoch: Epoch::default(),
+        used: None,
         ephemeral: false,
     }))));
     Ok(changes)

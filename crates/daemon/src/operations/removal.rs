@@ -35,6 +35,14 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
             return Err(Problem::busy(format!("{name} is being given its first content"))
                 .remedy("try again in a moment"));
         }
+        let rotation = removed.volume.sealed.as_ref().and_then(|sealed| sealed.rotation);
+        if daemon.open_volumes.is_used(&removed.volume.id) && rotation.is_some() {
+            return Err(
+                Problem::busy(format!("{name} is being encrypted anew")).remedy(format!(
+                    "wait for that, or end it first: cofferdam volume seal {name} --now"
+                )),
+            );
+        }
         if daemon.open_volumes.is_used(&removed.volume.id) {
             return Err(Problem::busy(format!("{name} is just being opened or closed"))
                 .remedy("try again in a moment"));

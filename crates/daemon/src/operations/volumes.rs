@@ -157,6 +157,7 @@ pub(super) fn creation(
         created: Timestamp::now(),
         owner: None,
         epoch: Epoch::default(),
+        used: None,
         ephemeral: new.kind == Kind::Ephemeral,
     };
     changes.push(Change::Put(Record::Volume(Box::new(volume.clone()))));
@@ -238,6 +239,7 @@ fn measured(daemon: &Daemon, detail: VolumeDetail, now: bool) -> VolumeDetail {
     let id = &detail.volume.id;
     let space = daemon.sealed.space(id).ok().map(ByteSize::bytes);
     let used = daemon.open_volumes.used(id, now).map(ByteSize::bytes);
+    let used = used.or(detail.volume.used);
     let under_way = detail
         .volume
         .sealed

@@ -2,8 +2,9 @@
 
 use super::slots::{Slot, State};
 use crate::daemon::Daemon;
+use crate::state::{Change, Record};
 use cofferdam_ledger::Event;
-use cofferdam_model::{ErrorKind, Kind, VolumeId};
+use cofferdam_model::{ByteSize, ErrorKind, Kind, Volume, VolumeId};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};
@@ -62,6 +63,7 @@ fn close(daemon: &Arc<Daemon>, slot: &Slot) -> bool {
     }
     state.opened = None;
     state.closing = false;
+    remember_used(daemon, slot, state.used);
     // Before anybody can open it anew, so that none of it is taken for the next life's.
     end_if_ephemeral(daemon, slot, &mut state);
     drop(state);
@@ -71,6 +73,25 @@ fn close(daemon: &Arc<Daemon>, slot: &Slot) -> bool {
         "the last container that held it has ended",
     )]);
     false
+}
+
+/// Notes in the registry how much of a sealed volume's filesystem is used, for the time that nobody has it open.
+fn remember_used(daemon: &Daemon, slot: &Slot, used: Option<u64>) {
+    let noted = daemon.state.change(|known| {
+        let volume = known.volume(&slot.name).ok();
+        let changed = volume
+            .filter(|volume| volume.id == slot.id && volume.kind() == Kind::Sealed)
+            .map(|volume| Volume {
+                used: used.map(ByteSize::bytes),
+                ..volume.clone()
+            })
+            .filter(|changed| Some(changed) != volume);
+        let changes = changed.map(|changed| Change::Put(Record::Volume(Box::new(changed))));
+        Ok((changes.into_iter().collect(), ()))
+    });
+    if let Err(problem) = noted {
+        warn!(volume = %slot.name, "how much of it is used is not noted: {problem}");
+    }
 }
 
 /// An ephemeral volume's key is gone with its server; so is all that it could open.

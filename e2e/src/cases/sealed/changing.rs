@@ -159,7 +159,20 @@ fn a_rotation_goes_on_by_itself_after_daemon_and_server_were_killed(scene: &mut 
     scene.nothing_is_held()?;
     same("what was written", sum(scene, &volume)?.ok()?.text(), content)?;
     let told = told(scene, &volume)?;
-    ensure(told.contains("for cofferdamd itself"), || told.clone())
+    ensure(told.contains("for cofferdamd itself"), || told.clone())?;
+    // How much of it is used is known to a daemon, too, that has never had it open.
+    scene.nothing_is_held()?;
+    scene.host.daemon.stop()?;
+    scene.host.daemon.start()?;
+    let shown = scene
+        .cofferdam(&["--json", "volume", "show", &volume])?
+        .ok()?
+        .json()?;
+    let used = shown
+        .get("used")
+        .and_then(serde_json::Value::as_u64)
+        .during("bytes used")?;
+    ensure((48_000_000..80_000_000).contains(&used), || used.to_string())
 }
 
 fn copy(from: &Path, to: &Path) -> Outcome {

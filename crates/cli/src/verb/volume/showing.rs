@@ -21,14 +21,14 @@ pub(super) fn list(tenant: Option<&TenantName>, context: &Context) -> Result<Rep
         (volumes, _) => {
             let rows = volumes.iter().map(|detail| row(detail, context)).collect();
             let header = [
-                "VOLUME", "KIND", "SIZE", "SPACE", "ACCESS", "OWNER", "APPS", "HELD BY", "CREATED",
+                "VOLUME", "KIND", "SIZE", "USED", "SPACE", "ACCESS", "OWNER", "APPS", "HELD BY", "CREATED",
             ];
             Report::default().block(layout::table(header, rows, context.bold))
         }
     })
 }
 
-fn row(detail: &VolumeDetail, context: &Context) -> [String; 9] {
+fn row(detail: &VolumeDetail, context: &Context) -> [String; 10] {
     let volume = &detail.volume;
     let held_by = match detail.attachments.as_slice() {
         [] => "-".to_owned(),
@@ -39,6 +39,7 @@ fn row(detail: &VolumeDetail, context: &Context) -> [String; 9] {
         volume.name.to_string(),
         volume.kind().word().to_owned(),
         volume.size.map_or("-".to_owned(), |size| size.to_string()),
+        detail.used.map_or("-".to_owned(), about),
         detail.space.map_or("-".to_owned(), about),
         volume.access.to_string(),
         volume.owner.map_or("-".to_owned(), |owner| owner.to_string()),
@@ -137,7 +138,12 @@ fn facts(detail: &VolumeDetail, context: &Context) -> layout::Block {
                 .size
                 .map_or("none given".to_owned(), |size| size.to_string()),
         ),
-        ("used", detail.used.map_or("not looked at yet".to_owned(), about)),
+        (
+            "used",
+            detail
+                .used
+                .map_or("not known: it was never open".to_owned(), about),
+        ),
         ("space", detail.space.map_or("not measured".to_owned(), about)),
         ("key", key(detail)),
         ("access", volume.access.to_string()),
