@@ -25,6 +25,7 @@
 //! | `key.binding` | likewise: HKDF-SHA-256(volume key, no salt, "cofferdam deed v1" ‖ volume ‖ tenant key) |
 //! | `key.recipients` | list of 1 to 64 texts: whom the key is wrapped for, for people to read |
 //! | `key.wrapped` | the volume key, wrapped: an armored age file, at most 64 KiB |
+//! | `key_before` | optional: as `key`, of the key before, while the volume is encrypted anew |
 //! | `previous` | 64 hexadecimal digits: SHA-256 of the previous deed's envelope; none in version 1 alone |
 //!
 //! **Why a grant carries the rule.** Otherwise another host, or a registry that lies, could put another program under the

@@ -18,11 +18,19 @@ use std::{
         unix::fs::FileExt,
     },
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Bytes of a block: what [`crate::filesystem::make`] makes.
 const BLOCK: u64 = 4096;
+
+/// How long a filesystem may take to be checked before the disk is opened: well below what the daemon waits.
+const CHECK: Duration = Duration::from_secs(40);
+
+/// How often it is looked whether that has ended.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// So much may be left over at a disk's end: too little for one more group of blocks with its tables.
 const LEFT_OVER: u64 = 16 << 20;
@@ -90,25 +98,58 @@ fn in_use(device: &Path, bytes: u64) -> Result<bool> {
     fill(mount.as_fd(), bytes)
 }
 
-/// By e2fsprogs, which wants it checked first.
+/// By e2fsprogs, which wants it checked first. Whoever waits for the disk to open waits for this: a filesystem that takes long to
+/// check stays as large as it was.
 fn at_rest(device: &Path) -> Result<()> {
+    let begun = Instant::now();
     // It ends with 1 where it has mended something, such as what a crash left.
-    ran("/sbin/e2fsck", &["-f", "-p"], device, &[0, 1])?;
-    ran("/sbin/resize2fs", &[], device, &[0])
+    ran("/sbin/e2fsck", &["-f", "-p"], device, &[0, 1], Some(CHECK))?;
+    if begun.elapsed() > CHECK {
+        return Err(too_long("e2fsck"));
+    }
+    // Growing writes little more than tables; it is not ended half-way.
+    ran("/sbin/resize2fs", &[], device, &[0], None)
 }
 
-fn ran(program: &str, arguments: &[&str], device: &Path, good: &[i32]) -> Result<()> {
-    let output = Command::new(program)
+fn too_long(program: &str) -> Problem {
+    Problem::unavailable(format!("{program} takes more than {} s", CHECK.as_secs()))
+        .remedy("give the daemon CAP_SYS_RESOURCE: then the kernel does it while the disk is in use")
+}
+
+fn ran(
+    program: &str,
+    arguments: &[&str],
+    device: &Path,
+    good: &[i32],
+    limit: Option<Duration>,
+) -> Result<()> {
+    let failed =
+        |error: io::Error| doing(format_args!("running {program}"))(error).remedy("install e2fsprogs");
+    let mut child = Command::new(program)
         .args(arguments)
         .arg(device)
         .env_clear()
-        .output()
-        .map_err(|error| doing(format_args!("running {program}"))(error).remedy("install e2fsprogs"))?;
-    if output.status.code().is_some_and(|code| good.contains(&code)) {
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            break status;
+        }
+        if limit.is_some_and(|limit| begun.elapsed() > limit) {
+            child.kill().map_err(failed)?;
+            child.wait().map_err(failed)?;
+            return Err(too_long(program));
+        }
+        thread::sleep(LOOK);
+    };
+    if status.code().is_some_and(|code| good.contains(&code)) {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Problem::unavailable(format!("{program} failed: {}", said.trim())))
+    Err(Problem::unavailable(format!("{program} failed: {status}")))
 }
 
 #[cfg(test)]

@@ -39,6 +39,13 @@ const RHYTHM: Timespec = Timespec {
     tv_nsec: 0,
 };
 
+/// How far a rotation is of which the worker has said nothing yet.
+const NOT_TOLD: Rotation = Rotation {
+    left: 0,
+    all: 0,
+    damaged: 0,
+};
+
 /// A running minder.
 #[derive(Debug)]
 pub(crate) struct Minder {
@@ -95,7 +102,7 @@ impl Minder {
         };
         let ((bell, bell_rope), (ended, alive)) = (pipe()?, pipe()?);
         let (wishes, asked) = mpsc::channel();
-        let rotation = Arc::default();
+        let rotation = Arc::new(Mutex::new(setting.keys.rotation().map(|_| NOT_TOLD)));
         let remembered = witness.as_ref().map(WitnessFile::read).transpose()?.flatten();
         let (ready, is_ready) = mpsc::channel();
         let mut watch = Watch {
@@ -160,7 +167,8 @@ impl Minder {
         self.ask(Wish::Grow(bytes))
     }
 
-    /// How far the rotation has come; none where there is none.
+    /// How far the rotation has come; none where nothing is under another key than the volume's. Never that before the worker has
+    /// said so.
     pub(crate) fn rotation(&self) -> Option<Rotation> {
         *self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -243,41 +251,50 @@ impl Watch {
             return Ok(());
         }
         while let Ok(asked) = self.wishes.try_recv() {
-            self.take_wish(asked)?;
+            self.take_wish(asked);
         }
         Ok(())
     }
 
-    fn take_wish(&mut self, asked: Asked) -> Result<()> {
+    fn take_wish(&mut self, asked: Asked) {
         let Asked { wish, answer } = asked;
-        if let Wish::Rotate(key) = &wish
-            && self.setting.keys.has(key)
-        {
+        let keys = &self.setting.keys;
+        let (again, rotates) = match &wish {
+            Wish::Rotate(key) => (keys.has(key), true),
+            Wish::Grow(_) => (false, false),
+        };
+        // One that was announced, and has not begun, a worker has refused: it is asked once more.
+        if again && keys.rotation() != Some(false) {
             drop(answer.send(Ok(())));
-            return Ok(());
+            return;
         }
-        let rotates = matches!(wish, Wish::Rotate(_));
-        if self.asked.is_some() || rotates && self.setting.keys.rotation().is_some() {
+        if self.asked.is_some() || rotates && !again && keys.rotation().is_some() {
             let problem =
                 Problem::conflict("the volume is being changed already").remedy("wait until that has ended");
             drop(answer.send(Err(problem)));
-            return Ok(());
+            return;
         }
         // One that was not told yet what to serve will be told this too.
         let worker = self.worker.as_ref().filter(|worker| worker.is_briefed());
-        let told = match wish {
+        let (told, sent) = match wish {
             Wish::Rotate(key) => {
-                worker.map_or(Ok(()), |worker| worker.rotate(&key))?;
-                self.setting.keys.rotate(key);
-                Told::Rotation
+                let sent = worker.map_or(Ok(()), |worker| worker.rotate(&key));
+                if !again {
+                    self.setting.keys.rotate(key);
+                    self.set_rotation(Some(NOT_TOLD));
+                }
+                (Told::Rotation, sent)
             }
             Wish::Grow(bytes) => {
-                worker.map_or(Ok(()), |worker| worker.grow(bytes))?;
-                Told::Growth(bytes)
+                let sent = worker.map_or(Ok(()), |worker| worker.grow(bytes));
+                (Told::Growth(bytes), sent)
             }
         };
-        self.asked = Some((told, answer));
-        Ok(())
+        match sent {
+            Ok(()) => self.asked = Some((told, answer)),
+            // One order that cannot be given is no reason to end the disk.
+            Err(problem) => drop(answer.send(Err(problem))),
+        }
     }
 
     fn answer_wish(&mut self, result: Result<()>) {
@@ -287,19 +304,25 @@ impl Watch {
         }
     }
 
+    /// What the worker says of a rotation: that it is under way, or that it has ended. Of one that has not begun it says nothing.
     fn note_rotation(&mut self, rotation: Option<Rotation>) {
-        *self.rotation.lock().unwrap_or_else(PoisonError::into_inner) = rotation;
-        if rotation.is_some() {
-            self.setting.keys.begin();
-            if matches!(self.asked, Some((Told::Rotation, _))) {
-                self.answer_wish(Ok(()));
+        self.set_rotation(rotation);
+        match rotation {
+            Some(_) => self.setting.keys.begin(),
+            None => {
+                if self.setting.keys.rotation().is_some() {
+                    notice("everything is encrypted anew: the key before is needed no longer");
+                }
+                self.setting.keys.end_rotation();
             }
-            return;
         }
-        if self.setting.keys.rotation().is_some() {
-            notice("everything is encrypted anew: the key before is needed no longer");
+        if matches!(self.asked, Some((Told::Rotation, _))) {
+            self.answer_wish(Ok(()));
         }
-        self.setting.keys.end_rotation();
+    }
+
+    fn set_rotation(&self, rotation: Option<Rotation>) {
+        *self.rotation.lock().unwrap_or_else(PoisonError::into_inner) = rotation;
     }
 
     fn wait(&self) -> Result<(bool, bool)> {

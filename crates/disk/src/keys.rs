@@ -40,47 +40,54 @@ impl Keys {
         }
     }
 
-    /// Which of them a head with these commitments is under, and what else lies under which; `rotation` is the head's.
+    /// Which of them a head with this commitment is under.
     ///
     /// # Errors
-    /// [`Fault::WrongKey`], [`Fault::PreviousKey`] where that is missing, [`Fault::Corrupt`] where the head is older than
-    /// the rotation.
-    pub(crate) fn fit(
+    /// [`Fault::WrongKey`].
+    pub(crate) fn of_head(&self, volume: &[u8; 16], commitment: &[u8; 32]) -> Outcome<&Arc<VolumeKey>> {
+        [Some(&self.key), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|key| key.commitment(volume) == *commitment)
+            .ok_or(Fault::WrongKey)
+    }
+
+    /// What lies under which key, by a head that is verified: it is under `key`, its rotation is this, with this commitment to the
+    /// key before.
+    ///
+    /// # Errors
+    /// [`Fault::WrongKey`], [`Fault::PreviousKey`] where that is missing, [`Fault::Corrupt`] where the head is older than the
+    /// rotation.
+    pub(crate) fn ring(
         &self,
+        key: &Arc<VolumeKey>,
         volume: &[u8; 16],
-        commitment: &[u8; 32],
         rotation: Option<u64>,
         before: &[u8; 32],
     ) -> Outcome<Ring> {
-        if self.key.commitment(volume) == *commitment {
-            let previous = match (rotation, &self.previous) {
-                (None, _) => None,
-                (Some(_), None) => return Err(Fault::PreviousKey),
-                (Some(_), Some(key)) if key.commitment(volume) != *before => return Err(Fault::WrongKey),
-                (Some(below), Some(key)) => Some(Previous {
-                    key: Arc::clone(key),
+        let alone = Ring::from(Arc::clone(key));
+        if !Arc::ptr_eq(key, &self.key) {
+            return match rotation {
+                // It would be under three.
+                Some(_) => Err(Fault::WrongKey),
+                None if self.begun => Err(Fault::corrupt(
+                    "the head",
+                    "it is under the key that the volume had before; an older head has been put back",
+                )),
+                None => Ok(alone),
+            };
+        }
+        match (rotation, &self.previous) {
+            (None, _) => Ok(alone),
+            (Some(_), None) => Err(Fault::PreviousKey),
+            (Some(_), Some(previous)) if previous.commitment(volume) != *before => Err(Fault::WrongKey),
+            (Some(below), Some(previous)) => Ok(Ring {
+                previous: Some(Previous {
+                    key: Arc::clone(previous),
                     below,
                 }),
-            };
-            return Ok(Ring {
-                key: Arc::clone(&self.key),
-                previous,
-            });
-        }
-        match &self.previous {
-            Some(key) if rotation.is_none() && key.commitment(volume) == *commitment => {
-                if self.begun {
-                    return Err(Fault::corrupt(
-                        "the head",
-                        "it is under the key that the volume had before; an older head has been put back",
-                    ));
-                }
-                Ok(Ring {
-                    key: Arc::clone(key),
-                    previous: None,
-                })
-            }
-            _ => Err(Fault::WrongKey),
+                ..alone
+            }),
         }
     }
 
@@ -164,7 +171,8 @@ mod tests {
     }
 
     fn fit(keys: &Keys, head: u8, rotation: Option<u64>, before: u8) -> Outcome<Ring> {
-        keys.fit(&ID, &commitment(head), rotation, &commitment(before))
+        let key = keys.of_head(&ID, &commitment(head))?;
+        keys.ring(key, &ID, rotation, &commitment(before))
     }
 
     #[test]

@@ -206,7 +206,11 @@ pub(crate) fn change(
     let current = read(daemon, pinned, volume)?;
     let next = next(&current)?;
     if next.version() == current.version() {
-        return Ok(volume.clone());
+        // A crash may have come between the deed and the registry's record of it.
+        return Ok(Volume {
+            sealed: Some(remembered(&current, volume.sealed.as_ref())),
+            ..volume.clone()
+        });
     }
     let next = match by {
         Signer::Host => next.sign(&key_of(daemon, pinned, volume.name.tenant())?)?,
@@ -283,12 +287,16 @@ pub(crate) fn rewrap(
     })
 }
 
-/// A new key for a volume, wrapped for whom the one that it has is. Done before the registry is changed ([`put`]), as [`rewrap`].
+/// A new key for a volume, wrapped for whom the one that it has is; none where its deed has two keys already. Done before the registry is changed ([`put`]), as [`rewrap`].
 ///
 /// # Errors
-/// `conflict` where it has two already; `denied` where the tenant's key is elsewhere, or this host is no recipient.
-pub(super) fn with_new_key(daemon: &Daemon, volume: &Volume) -> Result<Rewrapped> {
+/// `denied` where the tenant's key is elsewhere, or this host is no recipient.
+pub(super) fn with_new_key(daemon: &Daemon, volume: &Volume) -> Result<Option<Rewrapped>> {
     let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
+    let current = read(daemon, pinned, volume)?;
+    if current.wrapped_before().is_some() {
+        return Ok(None);
+    }
     // Asked first: without it a key would be made in vain.
     key_of(daemon, pinned, volume.name.tenant()).map_err(|problem| match problem.kind {
         ErrorKind::Denied => problem.remedy(
@@ -296,16 +304,15 @@ pub(super) fn with_new_key(daemon: &Daemon, volume: &Volume) -> Result<Rewrapped
         ),
         _ => problem,
     })?;
-    let current = read(daemon, pinned, volume)?;
     unwrap(daemon, &current)?.confirm(&current)?;
     let named = current.recipients().iter();
     let recipients: Vec<Recipient> = named.map(|text| text.parse()).collect::<Result<_>>()?;
     let key = VolumeKey::generate().map_err(|error| Problem::unavailable(format!("no key: {error}")))?;
     let wrapped = daemon.keys.wrap(&key, &recipients)?;
-    Ok(Rewrapped {
+    Ok(Some(Rewrapped {
         of: *current.digest(),
         deed: current.with_rotation(&key, wrapped_for(&recipients, &wrapped))?,
-    })
+    }))
 }
 
 /// The volume as it is with a key that was wrapped anew, as [`change`] does it.

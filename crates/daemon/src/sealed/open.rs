@@ -191,7 +191,8 @@ fn start(daemon: &Arc<Daemon>, volume: &Volume, keys: &VolumeKeys, opening: u64)
         rotation: keys.before.as_ref().map(|_| rotation::known(volume)),
     };
     let (server, child) = DiskServer::start(&setting, keys).map_err(|problem| {
-        if problem.kind == ErrorKind::Corrupt {
+        // The deed has confirmed the keys: where they do not fit, it is the store that is not the one that it was.
+        if matches!(problem.kind, ErrorKind::Corrupt | ErrorKind::Denied) {
             found(daemon, volume, &problem.message);
         }
         problem.context(&volume.name)
@@ -230,11 +231,21 @@ impl Use {
 
     /// Whether nobody has seen to its rotation so far: from here on this one does, until [`Self::leave_rotation`].
     pub(super) fn take_rotation(&self) -> bool {
-        !std::mem::replace(&mut self.slot.locked().rotating, true)
+        let mut state = self.slot.locked();
+        let taken = state.rotating == Some(self.opening);
+        state.rotating = Some(self.opening);
+        !taken
     }
 
+    /// This one does so no longer. Another opening's is left alone.
     pub(super) fn leave_rotation(&self) {
-        self.slot.locked().rotating = false;
+        let mut state = self.slot.locked();
+        state.rotating.take_if(|opening| *opening == self.opening);
+    }
+
+    /// Whether it was taken back on purpose.
+    pub(super) fn was_shut(&self) -> bool {
+        self.slot.locked().shut == Some(self.opening)
     }
 
     /// What the deed says.

@@ -6,6 +6,7 @@
 //!
 //! Whatever is interrupted goes on at the next opening, and at the daemon's next start.
 
+use super::close::close_if_free;
 use super::deeds;
 use super::open::{Use, open_for_itself};
 use crate::daemon::Daemon;
@@ -45,12 +46,16 @@ fn rotation(volume: &Volume) -> Option<Rotation> {
     volume.sealed.as_ref().and_then(|sealed| sealed.rotation)
 }
 
-/// Writes a new key into the deed, beside the one that there is.
+/// Writes a new key into the deed, beside the one that there is. Where the deed has two already, and a crash came before the
+/// registry could say so, that is made up for.
 fn announce(daemon: &Daemon, volume: &Volume) -> Result<Volume> {
     let rewrapped = deeds::with_new_key(daemon, volume)?;
     daemon.state.change(|known| {
         let current = same(known, volume)?;
-        let announced = deeds::put(daemon, known, current, rewrapped)?;
+        let announced = match rewrapped {
+            Some(rewrapped) => deeds::put(daemon, known, current, rewrapped)?,
+            None => as_its_deed_says(daemon, known, current)?,
+        };
         let change = Change::Put(Record::Volume(Box::new(announced.clone())));
         Ok((vec![change], announced))
     })
@@ -74,8 +79,19 @@ fn begin(daemon: &Arc<Daemon>, volume: &Volume) -> Result<()> {
     }
 }
 
+/// The volume with what the registry has to remember of the deed that lies there.
+fn as_its_deed_says(daemon: &Daemon, known: &Snapshot, volume: &Volume) -> Result<Volume> {
+    deeds::change(daemon, known, volume, &deeds::Signer::Host, |deed| {
+        Ok(deed.deed().clone())
+    })
+}
+
 fn hand_over(daemon: &Daemon, volume: &Volume, using: &Use) -> Result<()> {
     let (deed, keys) = deeds::confirm(daemon, volume)?;
+    if keys.before.is_none() {
+        // The deed has forgotten it already; the registry has yet to hear of that.
+        return Ok(());
+    }
     daemon.record(vec![Event::RotationBegun {
         volume: volume.name.clone(),
         id: volume.id.clone(),
@@ -96,46 +112,63 @@ fn hand_over(daemon: &Daemon, volume: &Volume, using: &Use) -> Result<()> {
     })
 }
 
+/// How it stands with a rotation that is looked after.
+enum Stand {
+    /// It goes on.
+    On,
+    /// There is nothing more to do, or nothing that can be done.
+    Over,
+    /// Its server is gone, or does not answer: somebody has to begin again.
+    Lost,
+}
+
 /// Looks after a rotation, and holds the volume open meanwhile.
 fn see_to(daemon: &Arc<Daemon>, volume: Volume, using: Use) {
     let daemon = Arc::clone(daemon);
     let tasks = daemon.tasks.clone();
     tasks.spawn(async move {
-        while !tokio::task::block_in_place(|| is_over(&daemon, &volume, &using)) {
-            tokio::time::sleep(RHYTHM).await;
-        }
+        let stand = loop {
+            match tokio::task::block_in_place(|| stand(&daemon, &volume, &using)) {
+                Stand::On => tokio::time::sleep(RHYTHM).await,
+                over => break over,
+            }
+        };
+        let again = matches!(stand, Stand::Lost) && !using.was_shut();
         tokio::task::block_in_place(|| {
             using.leave_rotation();
             drop(using);
         });
+        if again {
+            go_on(&daemon, &volume);
+        }
     });
 }
 
-/// Whether there is nothing more to look after: it has ended, or cannot go on for now.
-fn is_over(daemon: &Daemon, volume: &Volume, using: &Use) -> bool {
+fn stand(daemon: &Daemon, volume: &Volume, using: &Use) -> Stand {
     match using.is_good() {
-        None => return false,
-        Some(false) => return true,
+        None => return Stand::On,
+        Some(false) => return Stand::Lost,
         Some(true) => {}
     }
     match using.by_server(|server| server.rotation()) {
-        Ok(None) => {
-            if let Err(problem) = end(daemon, volume) {
+        Ok(None) => match end(daemon, volume) {
+            Ok(()) => Stand::Over,
+            Err(problem) => {
                 warn!(volume = %volume.name, "is under its new key, and its deed cannot say so yet: {problem}");
+                Stand::Lost
             }
-            true
-        }
+        },
         Ok(Some(left)) if left.damaged > 0 && left.left == left.damaged => {
             warn!(
                 volume = %volume.name,
                 "what is damaged cannot be encrypted anew, and stays under the key before: restore it from a copy"
             );
-            true
+            Stand::Over
         }
-        Ok(Some(_)) => false,
+        Ok(Some(_)) => Stand::On,
         Err(problem) => {
             warn!(volume = %volume.name, "how far it is encrypted anew cannot be told: {problem}");
-            true
+            Stand::Lost
         }
     }
 }
@@ -164,23 +197,40 @@ pub(super) fn go_on(daemon: &Arc<Daemon>, volume: &Volume) {
     let tasks = daemon.tasks.clone();
     tasks.spawn(async move {
         let mut pause = RHYTHM;
-        while let Err(problem) = tokio::task::block_in_place(|| begin_again(&daemon, &volume)) {
-            warn!(volume = %volume.name, "is not encrypted anew for now: {problem}");
-            if !matches!(problem.kind, ErrorKind::Busy | ErrorKind::Unavailable) {
-                return;
-            }
+        loop {
             tokio::time::sleep(pause).await;
+            let Err(problem) = tokio::task::block_in_place(|| begin_again(&daemon, &volume)) else {
+                return;
+            };
+            warn!(volume = %volume.name, "is not encrypted anew for now: {problem}");
+            if matches!(
+                problem.kind,
+                ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Corrupt
+            ) {
+                return close_if_free(&daemon, &volume.id);
+            }
             pause = (pause * 2).min(PAUSE_MAX);
         }
     });
 }
 
-/// Begins where the volume is there still, and has two keys.
+/// Begins where the volume is there still, and has two keys by its deed.
 fn begin_again(daemon: &Arc<Daemon>, volume: &Volume) -> Result<()> {
     let now = same(&daemon.state.now(), volume).cloned();
-    match now {
-        Ok(volume) if rotation(&volume).is_some() => begin(daemon, &volume),
-        _ => Ok(()),
+    let Ok(now) = now else {
+        return Ok(());
+    };
+    let now = match rotation(&now) {
+        Some(_) => now,
+        None => daemon.state.change(|known| {
+            let told = as_its_deed_says(daemon, known, same(known, volume)?)?;
+            let change = Change::Put(Record::Volume(Box::new(told.clone())));
+            Ok((vec![change], told))
+        })?,
+    };
+    match rotation(&now) {
+        Some(_) => begin(daemon, &now),
+        None => Ok(()),
     }
 }
 

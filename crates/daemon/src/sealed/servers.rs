@@ -162,7 +162,14 @@ fn take_up(daemon: &Arc<Daemon>, id: &VolumeId, server: DiskServer) {
     let slot = daemon.open_volumes.slot(&volume.name, id);
     slot.locked().opened = Some(Opened { server, deed });
     look_after(daemon, &volume, None, 0);
-    close_if_free(daemon, id);
+    // One that is rotated is held open by whoever goes on with that, and let go of afterwards.
+    let rotates = volume
+        .sealed
+        .as_ref()
+        .is_some_and(|sealed| sealed.rotation.is_some());
+    if !rotates {
+        close_if_free(daemon, id);
+    }
 }
 
 #[cfg(test)]

@@ -32,8 +32,10 @@ pub(super) struct State {
     pub(super) users: usize,
     /// Somebody waits to close it.
     pub(super) closing: bool,
-    /// Somebody sees to its rotation.
-    pub(super) rotating: bool,
+    /// The opening whose rotation somebody sees to.
+    pub(super) rotating: Option<u64>,
+    /// The opening that was taken back on purpose.
+    pub(super) shut: Option<u64>,
     /// How often it was opened: which server is meant, when one has ended.
     pub(super) openings: u64,
     /// Bytes used in the filesystem when it was last looked at.
@@ -79,8 +81,9 @@ impl OpenVolumes {
     /// Takes a volume's server away: nobody opens or closes the volume by it any more.
     pub(super) fn take(&self, id: &VolumeId) -> Option<DiskServer> {
         let slot = self.known(id)?;
-        let opened = slot.locked().opened.take();
-        opened.map(|opened| opened.server)
+        let mut state = slot.locked();
+        state.shut = Some(state.openings);
+        state.opened.take().map(|opened| opened.server)
     }
 
     /// How much of a volume's filesystem is used, in bytes, as last seen; with `now`, as it is now where it is open and nobody is

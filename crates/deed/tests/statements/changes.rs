@@ -96,11 +96,39 @@ fn sizes_and_keys_change() {
         (&anew.recipients[..], "wrapped")
     );
     two.confirm(&volume_key()).unwrap();
-    // After the volume was encrypted anew.
+}
+
+#[test]
+fn a_rotation_has_two_keys_until_it_ends_each_confirmed_by_itself() {
+    let anew = WrappedFor {
+        recipients: vec!["age1other".to_owned()],
+        wrapped: "another".to_owned(),
+    };
     let other = VolumeKey::take(&mut [0x44; 32]).unwrap();
-    let two = follows(signed().with_key(&other, anew));
+    assert!(signed().wrapped_before().is_none());
+    assert!(signed().confirm_before(&volume_key()).is_err());
+    let two = follows(signed().with_rotation(&other, anew.clone()));
+    assert_eq!(
+        (two.wrapped(), two.wrapped_before()),
+        ("another", Some(signed().wrapped()))
+    );
     two.confirm(&other).unwrap();
-    assert!(two.confirm(&volume_key()).is_err());
+    two.confirm_before(&volume_key()).unwrap();
+    // Neither is taken for the other.
+    assert!(two.confirm(&volume_key()).is_err() && two.confirm_before(&other).is_err());
+    // Whatever else changes, both stay.
+    let three = two.with_grant(batch()).unwrap().sign(&tenant()).unwrap();
+    three.confirm_before(&volume_key()).unwrap();
+    refused(
+        three.with_rotation(&volume_key(), anew),
+        Conflict,
+        &["is being encrypted anew already"],
+    );
+    let four = three.without_key_before().unwrap().sign(&tenant()).unwrap();
+    assert_eq!((four.version(), four.wrapped_before()), (4, None));
+    four.confirm(&other).unwrap();
+    assert!(four.confirm_before(&volume_key()).is_err());
+    assert_eq!(four.without_key_before().unwrap(), *four.deed());
 }
 
 #[test]

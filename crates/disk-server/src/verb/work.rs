@@ -249,11 +249,15 @@ fn until_enough(
             match wire::receive::<Order>(from)? {
                 Some((Order::Close, _)) => return Ok(()),
                 Some((Order::Rotate, key)) => {
-                    refusing(from, rotate(volume, key));
-                    rotation.tell(from, volume);
+                    let begun = alive_meanwhile(socket, patience * LONGER, || rotate(volume, key));
+                    // Nothing is said of one that has not begun: it would be taken for one that has ended.
+                    if refusing(from, begun) {
+                        rotation.tell(from, volume);
+                    }
                 }
                 Some((Order::Grow(bytes), _)) => {
-                    let grown = volume.grow(bytes).map_err(of_fault);
+                    let grow = || volume.grow(bytes).map_err(of_fault);
+                    let grown = alive_meanwhile(socket, patience * LONGER, grow);
                     if refusing(from, grown) {
                         drop(wire::send(from, &Report::Grown, &[]));
                     }

@@ -141,6 +141,96 @@ fn a_server_rotates_by_order_once_and_says_how_far_it_is() {
     });
 }
 
+/// Takes the right to make files in the store away, or gives it back: chattr(1), which root has to obey too.
+fn set_unchangeable(volume: &Volume, yes: bool) -> Outcome {
+    let store = volume.store.to_string_lossy();
+    e2e::command::run("chattr", &[if yes { "+i" } else { "-i" }, &*store])?
+        .ok()
+        .map(drop)
+}
+
+#[test]
+fn a_rotation_that_the_store_refuses_is_not_taken_for_one_that_has_ended() {
+    alone(|place| {
+        let volume = made(place)?;
+        let opened = open(place, &volume)?;
+        let root = opened.mount(Order::Root)?;
+        drop(write_durably(&root, "file", b"under the key before")?);
+        let before = fs::read(&volume.key)?;
+        new_key(place, &volume)?;
+        let key = fs::read(&volume.key)?;
+        // The head cannot be replaced.
+        set_unchangeable(&volume, true)?;
+        let refused = opened.rotate(&key);
+        set_unchangeable(&volume, false)?;
+        let refused = refused?;
+        ensure(matches!(refused, Answer::Refused(_)), || format!("{refused:?}"))?;
+        let rotation = opened.ask(Order::Rotation)?.0;
+        ensure(matches!(rotation, Answer::Rotation(Some(_))), || {
+            format!("{rotation:?}")
+        })?;
+        let again = opened.rotate(&key)?;
+        ensure(again != Answer::Rotated, || format!("{again:?}"))?;
+        // A store that failed is closed for good; what comes next has both keys.
+        drop(root);
+        drop(opened);
+        until("the store is free", PATIENCE, || {
+            open_rotating(place, &volume, &before, "announced").is_ok_and(|mut opened| {
+                let mut text = Vec::new();
+                let read = opened
+                    .mount(Order::Root)
+                    .and_then(|root| file(&root, "file", OFlags::RDONLY))
+                    .is_ok_and(|mut file| file.read_to_end(&mut text).is_ok());
+                read && text == b"under the key before" && opened.ends_after(Order::Close).is_ok()
+            })
+        })
+    });
+}
+
+#[test]
+fn a_disk_that_is_rotated_grows_and_is_shut_without_waiting_for_the_end() {
+    alone(|place| {
+        let volume = Volume::at(place, &crate::ground::program(), &place.path("store"))?;
+        volume.make("2G", &["--volume", "00112233445566778899aabbccddeeff"])?;
+        let mut opened = open(place, &volume)?;
+        let root = opened.mount(Order::Root)?;
+        drop(write_durably(&root, "file", &vec![7; 900 << 20])?);
+        new_key(place, &volume)?;
+        let begun = opened.rotate(&fs::read(&volume.key)?)?;
+        ensure(begun == Answer::Rotating, || format!("{begun:?}"))?;
+        let (grown, _) = opened.ask(Order::Grow(3 << 30))?;
+        ensure(matches!(grown, Answer::Grown { .. }), || format!("{grown:?}"))?;
+        drop(root);
+        opened.ends_after(Order::Shut)?;
+        let before = place.path("key-before");
+        let info = e2e::command::run(
+            crate::ground::program(),
+            &[
+                "info".as_ref(),
+                volume.store.as_os_str(),
+                "--key-file".as_ref(),
+                volume.key.as_os_str(),
+                "--previous-key-file".as_ref(),
+                before.as_os_str(),
+                "--json".as_ref(),
+            ],
+        )?
+        .ok()?
+        .json()?;
+        let is_rotating = info.get("rotating").and_then(serde_json::Value::as_bool);
+        ensure(is_rotating == Some(true), || {
+            format!("it was waited for the whole of it: {info}")
+        })?;
+        let mut opened = open_rotating(place, &volume, &fs::read(&before)?, "begun")?;
+        until("nothing is under the key before", PATIENCE, || {
+            let rotation = opened.ask(Order::Rotation);
+            matches!(rotation, Ok((Answer::Rotation(None), _)))
+        })?;
+        opened.ends_after(Order::Close)?;
+        volume.is_sound()
+    });
+}
+
 #[test]
 fn a_store_from_before_the_rotation_is_refused_where_it_is_known_to_have_begun() {
     alone(|place| {

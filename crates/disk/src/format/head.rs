@@ -86,6 +86,12 @@ pub(crate) struct Commitments {
 }
 
 impl Head {
+    /// Whether recovery from this head would look at a segment of this name.
+    pub(crate) fn replays(&self, name: SegmentName) -> bool {
+        let from = self.checkpoint.segment;
+        name.epoch == from.epoch && name.sequence >= from.sequence
+    }
+
     /// The head as stored.
     pub(crate) fn encode(&self, keys: &Ring) -> Outcome<Vec<u8>> {
         let mut bytes = Vec::with_capacity(HEAD);
@@ -123,21 +129,16 @@ impl Head {
     /// Reads and verifies a head; answers which key is whose, too.
     ///
     /// # Errors
-    /// [`Fault::WrongKey`] where a commitment is to another key; as [`Keys::fit`]; [`Fault::Corrupt`] for anything else.
+    /// [`Fault::WrongKey`] where a commitment is to another key; as [`Keys::ring`]; [`Fault::Corrupt`] for anything else.
     pub(crate) fn decode(bytes: &[u8], keys: &Keys) -> Outcome<(Self, Ring)> {
         let (head, commitments) = Self::parse(bytes)?;
-        let ring = keys.fit(
-            &head.volume,
-            &commitments.current,
-            head.rotation,
-            &commitments.previous,
-        )?;
+        let key = keys.of_head(&head.volume, &commitments.current)?;
         let (clear, tag) = bytes.split_last_chunk::<32>().ok_or_else(damaged)?;
-        ring.key()
-            .head(&head.volume)
+        key.head(&head.volume)
             .map_err(Fault::memory)?
             .verify(clear, tag)
             .map_err(|_| damaged())?;
+        let ring = keys.ring(key, &head.volume, head.rotation, &commitments.previous)?;
         Ok((head, ring))
     }
 

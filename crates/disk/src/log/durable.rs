@@ -273,11 +273,9 @@ impl Log {
         };
         let (slot, name) = self.segments.iter().find_map(free)?;
         self.segments.get_mut(slot)?.stage = Stage::Deleting;
-        Some(Action::Delete {
-            slot,
-            name,
-            spares: self.spares(),
-        })
+        // The file of one that recovery still looks at must not come back under its name with another segment in it.
+        let spares = if self.head.replays(name) { 0 } else { self.spares() };
+        Some(Action::Delete { slot, name, spares })
     }
 
     /// A segment was made, or there was no room for it.

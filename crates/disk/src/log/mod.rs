@@ -118,6 +118,8 @@ pub(crate) struct Log {
     moving: Option<Head>,
     /// What the head is to say otherwise, apart from checkpoints.
     change: Option<Change>,
+    /// Segments that a rotation has emptied, and the head's generation then.
+    emptied: Vec<(Slot, SegmentName, u64)>,
     /// The record that ends a clean life is written: nothing may follow it.
     ended: bool,
     /// The number of the checkpoint's first record, and its tag once it is closed.
@@ -171,6 +173,7 @@ impl Log {
             since_checkpoint: 0,
             moving: None,
             change: None,
+            emptied: Vec::new(),
             ended: false,
             watched: None,
             salts: Vec::new(),

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     fault::{Fault, Outcome},
     format::head::Head,
-    geometry::{Geometry, Slot},
+    geometry::{Geometry, SegmentName, Slot},
     keys::Ring,
 };
 use cofferdam_vault::VolumeKey;
@@ -177,6 +177,27 @@ impl Log {
         if let Some(segment) = self.segments.get_mut(slot) {
             segment.stage = Stage::Doomed;
         }
+    }
+
+    /// All that was alive in a segment was moved; with the next checkpoint nothing is alive there any more.
+    pub(crate) fn note_emptied(&mut self, victim: &Victim) {
+        self.emptied
+            .push((victim.slot, victim.name, self.head.generation));
+    }
+
+    /// Leaves a segment alone that was emptied, and in which something is alive still after a checkpoint: whoever has the key
+    /// before can count so in a table of his own, and rotation would go on for ever.
+    pub(crate) fn spare_what_stays(&mut self) -> Option<SegmentName> {
+        let generation = self.head.generation;
+        let judged = |(_, _, then): &mut (Slot, SegmentName, u64)| *then < generation;
+        let judged: Vec<_> = self.emptied.extract_if(.., judged).collect();
+        let stays = |(slot, name, _): &(Slot, SegmentName, u64)| {
+            let segment = self.segments.get(*slot);
+            segment.is_some_and(|segment| segment.name == *name && segment.live > 0)
+        };
+        let (slot, name, _) = judged.into_iter().find(stays)?;
+        self.spare(slot);
+        Some(name)
     }
 
     /// What the rotation needs next; not one of `done`.

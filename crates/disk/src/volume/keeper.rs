@@ -76,34 +76,39 @@ fn run<S: Store>(volume: &Volume<S>, stop: &AtomicBool, mut remember: Remember) 
     let mut told = None;
     let mut due = Instant::now() + RHYTHM;
     while !stop.load(Ordering::SeqCst) {
-        match round(volume, &mut due) {
-            Ok(()) => {}
+        let more = match round(volume, &mut due) {
+            Ok(more) => more,
             Err(Fault::Failed) => return,
-            Err(fault) => volume.report(&fault),
-        }
+            Err(fault) => {
+                volume.report(&fault);
+                false
+            }
+        };
         let witness = volume.witness();
         if told != Some(witness) {
             remember(witness);
             told = Some(witness);
         }
-        if rest(volume, witness, due) {
+        // What takes long, as a rotation does, holds up neither the witness nor the end.
+        if !more && rest(volume, witness, due) {
             // Whoever woke it has only begun.
             due = Instant::now() + RHYTHM;
         }
     }
 }
 
-/// One round: what is worth doing, and once a second a flush of what is in memory alone.
-fn round<S: Store>(volume: &Volume<S>, due: &mut Instant) -> Outcome {
-    while volume.tend()? {}
+/// One round: something that is worth doing, and once a second a flush of what is in memory alone. Answers whether there may be
+/// more worth doing.
+fn round<S: Store>(volume: &Volume<S>, due: &mut Instant) -> Outcome<bool> {
+    let more = volume.tend()?;
     if Instant::now() < *due {
-        return Ok(());
+        return Ok(more);
     }
     *due = Instant::now() + RHYTHM;
-    if volume.lock().is_quiet() {
-        return Ok(());
+    if !volume.lock().is_quiet() {
+        volume.flush()?;
     }
-    volume.flush()
+    Ok(more)
 }
 
 /// Waits for a sign, and while anything happens no longer than until `due`: whoever writes need not wake the keeper then.

@@ -106,6 +106,8 @@ pub struct Volume<S> {
     flushes: Flushes,
     /// Held by whoever cleans or writes a checkpoint.
     upkeep: Mutex<()>,
+    /// How many wait for that who must not wait for long: the keeper stands back.
+    upkeep_wanted: AtomicU64,
     failed: AtomicBool,
     work: Work,
     damage: Mutex<Vec<Fault>>,
@@ -187,6 +189,14 @@ impl<S: Store> Volume<S> {
         let log = self.changed.wait(log).unwrap_or_else(PoisonError::into_inner);
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         log
+    }
+
+    /// The turn of upkeep, for somebody who waits for it.
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.upkeep_wanted.fetch_add(1, Ordering::SeqCst);
+        let turn = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.upkeep_wanted.fetch_sub(1, Ordering::SeqCst);
+        turn
     }
 
     fn tell(&self) {

@@ -228,6 +228,7 @@ impl<S: Store> Volume<S> {
             waiting: AtomicU64::new(0),
             flushes: Flushes::default(),
             upkeep: Mutex::new(()),
+            upkeep_wanted: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             work: Work::default(),
             damage: Mutex::default(),
@@ -245,10 +246,7 @@ impl<S: Store> Volume<S> {
     /// same.
     pub fn close(&self) -> Outcome<Witness> {
         self.flush()?;
-        let _turn = self
-            .upkeep
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _turn = self.take_turn();
         if !self.lock().head_has_moved() {
             self.checkpoint(false)?;
         }
@@ -326,8 +324,10 @@ pub(super) fn check_epochs(store: &impl Store, keys: &Ring, head: &Head) -> Outc
 fn discard_leftovers(store: &impl Store, found: &Found) -> Outcome {
     for name in store.list().map_err(Fault::store("list the segments"))? {
         if !found.segments.iter().any(|(_, segment)| segment.name == name) {
+            // The file of one that recovery looks at must not come back under its name with another segment in it.
+            let spares = if found.head.replays(name) { 0 } else { FEW_SPARES };
             store
-                .delete(name, FEW_SPARES)
+                .delete(name, spares)
                 .map_err(Fault::store("delete a segment"))?;
         }
     }

@@ -83,7 +83,7 @@ impl<S: Store> Recovery<'_, S> {
         let at = &self.head.checkpoint;
         let mut names: Vec<_> = listed
             .iter()
-            .filter(|name| name.epoch == at.segment.epoch && name.sequence >= at.segment.sequence)
+            .filter(|name| self.head.replays(**name))
             .copied()
             .collect();
         names.sort_unstable();

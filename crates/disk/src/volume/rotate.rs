@@ -11,7 +11,7 @@ use crate::{
     store::Store,
 };
 use cofferdam_vault::VolumeKey;
-use std::sync::{Arc, PoisonError, atomic::Ordering};
+use std::sync::{Arc, atomic::Ordering};
 
 impl<S: Store> Volume<S> {
     /// Has everything encrypted anew under another key. When this returns, all that is written from here on is under it, and
@@ -47,7 +47,7 @@ impl<S: Store> Volume<S> {
 
     /// Changes the head, and waits for it.
     pub(super) fn change_head(&self, change: Change) -> Outcome {
-        let _turn = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.take_turn();
         self.alive()?;
         // One that waits for room is begun anew later; one that is sealed needs none.
         self.lock().give_up_checkpoint();
@@ -77,6 +77,13 @@ impl<S: Store> Volume<S> {
         if self.lock().rotation().is_none() {
             return Ok(false);
         }
+        if let Some(name) = self.lock().spare_what_stays() {
+            self.report(&Fault::at(
+                name,
+                0,
+                "cells are alive in it that none of its records has",
+            ));
+        }
         self.lock().try_room_again();
         let mut done = Vec::new();
         while done.len() < MOST_AT_ONCE {
@@ -87,8 +94,11 @@ impl<S: Store> Volume<S> {
                     if !self.clean_one(&victim)? {
                         break;
                     }
+                    self.lock().note_emptied(&victim);
                 }
                 Turn::Checkpoint => return Ok(true),
+                // A checkpoint that waits for room has the head first.
+                Turn::End if !self.lock().head_has_moved() => return Ok(true),
                 Turn::End => {
                     self.make_head_change(Change::EndRotation)?;
                     // What is left in files that wait to be used again is under the key before.

@@ -8,10 +8,16 @@ use crate::{
     log::{Blocked, Haste, MOST_VICTIMS, Step, Victim},
     store::Store,
 };
-use std::sync::PoisonError;
+use std::{
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 /// Pages that a checkpoint seals before it lets writes in between.
 const PAGES_AT_ONCE: usize = 128;
+
+/// How long upkeep of its own accord waits for those who need a turn to have taken it.
+const STAND_BACK: Duration = Duration::from_micros(100);
 
 /// How often a write on a store that is short of room cleans before it fails.
 const MOST_ROUNDS: usize = 16;
@@ -22,6 +28,11 @@ impl<S: Store> Volume<S> {
     /// # Errors
     /// What closes the volume for good; [`Fault::Full`] and damage are not among them.
     pub fn tend(&self) -> Outcome<bool> {
+        // Who waits for a turn gets it before the one who had the last: a mutex alone does not see to that.
+        while self.upkeep_wanted.load(Ordering::SeqCst) > 0 {
+            self.alive()?;
+            std::thread::sleep(STAND_BACK);
+        }
         let _turn = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let mut done = self.leisure()?;
         let (release, clean, checkpoint) = {
@@ -30,7 +41,8 @@ impl<S: Store> Volume<S> {
         };
         let before = self.lock().used();
         let cleaned = clean && !release && self.clean_some()?;
-        let rotated = !cleaned && !release && self.rotate_some()?;
+        // Beside cleaning too: what is cold would wait as long as anything is written.
+        let rotated = !release && self.rotate_some()?;
         if release || checkpoint || cleaned || rotated {
             match self.checkpoint(false) {
                 Ok(()) => done = true,
@@ -47,7 +59,7 @@ impl<S: Store> Volume<S> {
 
     /// Makes room for writes; answers whether one may go on.
     pub(super) fn make_room(&self) -> Outcome<bool> {
-        let _turn = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.take_turn();
         // A store that could not make a segment just now may be able to: it is asked once more before a write fails.
         let mut last = false;
         for _ in 0..MOST_ROUNDS {

@@ -19,6 +19,9 @@ use std::{fs, path::Path, time::Duration};
 cases!("sealed":
     a_database_is_encrypted_anew_while_it_writes_and_all_that_can_be_is_killed,
     a_rotation_goes_on_by_itself_after_daemon_and_server_were_killed,
+    a_rotation_goes_on_where_the_server_alone_was_killed,
+    what_a_crash_kept_from_the_registry_is_made_up_for,
+    a_volume_that_is_rotated_can_be_taken_back,
     after_a_rotation_nothing_opens_with_the_key_before,
     a_volume_that_is_encrypted_anew_to_its_end_says_so,
     a_volume_grows_while_it_is_held,
@@ -173,6 +176,71 @@ fn a_rotation_goes_on_by_itself_after_daemon_and_server_were_killed(scene: &mut 
         .and_then(serde_json::Value::as_u64)
         .during("bytes used")?;
     ensure((48_000_000..80_000_000).contains(&used), || used.to_string())
+}
+
+fn a_rotation_goes_on_where_the_server_alone_was_killed(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &["--size", "512M"])?;
+    let content = filled(scene, &volume)?;
+    scene.script("sum", &volume, SUM, &[])?;
+    scene
+        .cofferdam(&["volume", "rotate", &volume, "--detach"])?
+        .ok()?;
+    signal(scene.server_of(&volume)?, Signal::KILL)?;
+    ensure(rotation(scene, &volume)?.is_some(), || {
+        "it had ended before the server was killed".to_owned()
+    })?;
+    ends(scene, &volume)?;
+    scene.nothing_is_held()?;
+    same("what was written", sum(scene, &volume)?.ok()?.text(), content)
+}
+
+/// The deed is written before the registry's record of it.
+fn what_a_crash_kept_from_the_registry_is_made_up_for(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &["--size", "512M"])?;
+    let content = filled(scene, &volume)?;
+    scene.script("sum", &volume, SUM, &[])?;
+    let key = format!("volume/{volume}");
+    // Announced in the deed alone.
+    scene
+        .cofferdam(&["volume", "rotate", &volume, "--detach"])?
+        .ok()?;
+    signal(scene.server_of(&volume)?, Signal::KILL)?;
+    super::deed::forge(scene, &key, &key, "old['sealed'].pop('rotation')")?;
+    ensure(wrapped(scene, &volume)?.ends_with("True"), || {
+        "it had ended before".to_owned()
+    })?;
+    scene.cofferdam(&["volume", "rotate", &volume])?.ok()?;
+    ensure(wrapped(scene, &volume)?.ends_with("False"), || {
+        "its deed has two keys".to_owned()
+    })?;
+    // Ended in the deed alone.
+    scene.nothing_is_held()?;
+    super::deed::forge(scene, &key, &key, "old['sealed']['rotation'] = 'begun'")?;
+    ends(scene, &volume)?;
+    scene.cofferdam(&["volume", "rotate", &volume])?.ok()?;
+    scene.nothing_is_held()?;
+    same("what was written", sum(scene, &volume)?.ok()?.text(), content)
+}
+
+fn a_volume_that_is_rotated_can_be_taken_back(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &["--size", "512M"])?;
+    let content = filled(scene, &volume)?;
+    scene.script("sum", &volume, SUM, &[])?;
+    scene.keeper(&volume, &[])?;
+    let holder = scene.hold(&volume, &["--user", "1000"])?;
+    scene
+        .cofferdam(&["volume", "rotate", &volume, "--detach"])?
+        .ok()?;
+    scene.cofferdam(&["volume", "seal", &volume, "--now"])?.ok()?;
+    scene.docker(&["rm", "--force", &holder])?.ok()?;
+    scene.nothing_is_held()?;
+    // Nobody opens it again of his own accord; whoever opens it next has the rest of it done.
+    std::thread::sleep(Duration::from_secs(3));
+    scene.nothing_is_held()?;
+    let sum = sum(scene, &volume)?.ok()?.text();
+    same("what was written", sum, content)?;
+    ends(scene, &volume)?;
+    scene.nothing_is_held()
 }
 
 fn copy(from: &Path, to: &Path) -> Outcome {
