@@ -324,8 +324,10 @@ pub(super) fn check_epochs(store: &impl Store, keys: &Ring, head: &Head) -> Outc
 fn discard_leftovers(store: &impl Store, found: &Found) -> Outcome {
     for name in store.list().map_err(Fault::store("list the segments"))? {
         if !found.segments.iter().any(|(_, segment)| segment.name == name) {
-            // The file of one that recovery looks at must not come back under its name with another segment in it.
-            let spares = if found.head.replays(name) { 0 } else { FEW_SPARES };
+            // The file of one that recovery looks at must not come back under its name with another segment in it. Beyond a
+            // clean end it looks at none.
+            let looks = found.head.replays(name) && !found.head.clean;
+            let spares = if looks { 0 } else { FEW_SPARES };
             store
                 .delete(name, spares)
                 .map_err(Fault::store("delete a segment"))?;
