@@ -3,10 +3,11 @@
 use super::{Scene, cases};
 use crate::{
     Outcome, Ran,
-    command::{finish, run, same},
+    command::{finish, run, same, start},
+    daemon::ADMIN,
     failure::{During, ensure},
 };
-use std::process::Command;
+use std::{path::PathBuf, process::Command, time::Duration};
 
 cases!("tenants":
     a_member_does_what_is_his_tenants,
@@ -14,6 +15,7 @@ cases!("tenants":
     a_member_is_no_operator,
     lists_show_a_member_his_own_alone,
     who_is_no_member_any_more_is_refused,
+    who_began_to_ask_as_a_member_is_refused_once_he_is_none,
 );
 
 /// A user of this host's whom nobody else is: tenants of earlier cases are still there, with their members.
@@ -23,15 +25,18 @@ fn user(scene: &Scene) -> String {
 
 /// `cofferdam …` as that user, who is in the group `cofferdam`.
 fn by_user(scene: &Scene, arguments: &[&str]) -> Outcome<Ran> {
+    finish(&as_user(scene, &scene.host.command("cofferdam", arguments))?)
+}
+
+fn as_user(scene: &Scene, ours: &Command) -> Outcome<Command> {
     let entry = run("getent", &["group", "cofferdam"])?.ok()?.text();
     let gid = entry.split(':').nth(2).unwrap_or_default().to_owned();
     let mut command = Command::new("setpriv");
-    let ours = scene.host.command("cofferdam", arguments);
     command
         .args(["--reuid", &user(scene), "--regid", &user(scene), "--groups", &gid])
         .arg(ours.get_program())
         .args(ours.get_args());
-    finish(&command)
+    Ok(command)
 }
 
 fn tenant(scene: &Scene) -> String {
@@ -93,7 +98,7 @@ fn a_member_reaches_nothing_of_another_tenants(scene: &mut Scene) -> Outcome {
         .and_then(|text| text.as_str())
         .during("the host's recipient")?
         .to_owned();
-    let acts: [&[&str]; 15] = [
+    let acts: [&[&str]; 17] = [
         &["tenant", "show", &other],
         &["app", "show", &theirs],
         &["app", "create", &fresh, "--image", "tiny:1"],
@@ -105,6 +110,8 @@ fn a_member_reaches_nothing_of_another_tenants(scene: &mut Scene) -> Outcome {
         &["volume", "rm", &theirs, "--yes"],
         &["volume", "seal", &theirs],
         &["volume", "seal", &theirs, "--now"],
+        &["volume", "rotate", &theirs],
+        &["volume", "grow", &theirs, "--size", "1G"],
         &["volume", "share", &theirs, "--recipient", &recipient],
         &["volume", "unshare", &theirs, "--recipient", &recipient],
         // Above all: letting his own app in.
@@ -224,4 +231,62 @@ fn who_is_no_member_any_more_is_refused(scene: &mut Scene) -> Outcome {
         .refused(&["no user", "/etc/passwd"])?;
     let root = scene.cofferdam(&["tenant", "member", "add", &own, "--user", "root"])?;
     ensure(!root.is_ok(), || "root became a member".to_owned())
+}
+
+/// Asks for a volume, and holds the last byte of that back until a file is there.
+const HANGING: &str = r#"
+import os, socket, sys, time
+path, name, flag = sys.argv[1:]
+body = ('{"name": "%s", "kind": "plain", "access": "exclusive"}' % name).encode()
+head = 'POST /v1/volumes HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n' % len(body)
+asking = socket.socket(socket.AF_UNIX)
+asking.connect(path)
+asking.sendall(head.encode() + body[:-1])
+print('asked', flush=True)
+while not os.path.exists(flag):
+    time.sleep(0.02)
+asking.sendall(body[-1:])
+answer = b''
+while piece := asking.recv(65536):
+    answer += piece
+print(answer.decode())
+"#;
+
+fn who_began_to_ask_as_a_member_is_refused_once_he_is_none(scene: &mut Scene) -> Outcome {
+    let (own, user, wanted) = (tenant(scene), user(scene), scene.named("late"));
+    join(scene)?;
+    for still_a_member in [false, true] {
+        let name = if still_a_member {
+            scene.named("early")
+        } else {
+            wanted.clone()
+        };
+        let flag = PathBuf::from(format!("/run/cofferdam-flag-{still_a_member}"));
+        let mut python = Command::new("/usr/bin/python3");
+        python.args(["-c", HANGING, ADMIN, &name]).arg(&flag);
+        let asking = start(&as_user(scene, &python)?)?;
+        // Long enough for the daemon to have seen who asks.
+        std::thread::sleep(Duration::from_millis(700));
+        if !still_a_member {
+            scene
+                .cofferdam(&["tenant", "member", "rm", &own, "--user", &user])?
+                .ok()?;
+        }
+        std::fs::write(&flag, [])?;
+        let answered = asking.end();
+        std::fs::remove_file(&flag)?;
+        let answered = answered?.ok()?;
+        match still_a_member {
+            false => answered.says(&["asked", "member of no tenant"])?,
+            true => answered.says(&["asked", "200 OK"])?,
+        };
+        join(scene)?;
+    }
+    scene
+        .cofferdam(&["volume", "show", &wanted])?
+        .refused(&["does not exist"])?;
+    scene
+        .cofferdam(&["tenant", "member", "rm", &own, "--user", &user])?
+        .ok()
+        .map(drop)
 }
