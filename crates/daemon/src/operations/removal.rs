@@ -5,14 +5,15 @@ use crate::daemon::Daemon;
 use crate::sealed;
 use crate::state::{Change, Record, grant_key, making_key, removing_key, volume_key};
 use cofferdam_model::api::VolumeDetail;
-use cofferdam_model::{Kind, Maker, Problem, Result, VolumeId, VolumeName};
+use cofferdam_model::{Kind, Maker, Problem, Result, Volume, VolumeId, VolumeName};
 use std::sync::Arc;
 use tracing::{info, warn};
 
 /// Removes a volume that nobody holds, with its data and its grants. Through Docker only what Docker made.
 pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Maker) -> Result<VolumeDetail> {
     let before = known_volume(daemon, name)?;
-    if before.attachments.is_empty() {
+    // One that is encrypted anew is not just being closed: that may take an hour.
+    if before.attachments.is_empty() && !is_rotating(&before.volume) {
         daemon.open_volumes.settle(&before.volume.id);
     }
     let removed = daemon.state.change(|known| {
@@ -35,8 +36,7 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
             return Err(Problem::busy(format!("{name} is being given its first content"))
                 .remedy("try again in a moment"));
         }
-        let rotation = removed.volume.sealed.as_ref().and_then(|sealed| sealed.rotation);
-        if daemon.open_volumes.is_used(&removed.volume.id) && rotation.is_some() {
+        if daemon.open_volumes.is_used(&removed.volume.id) && is_rotating(&removed.volume) {
             return Err(
                 Problem::busy(format!("{name} is being encrypted anew")).remedy(format!(
                     "wait for that, or end it first: cofferdam volume seal {name} --now"
@@ -67,6 +67,11 @@ pub(crate) fn remove_volume(daemon: &Arc<Daemon>, name: &VolumeName, through: Ma
     });
     info!(volume = %name, "removed");
     Ok(removed)
+}
+
+fn is_rotating(volume: &Volume) -> bool {
+    let sealed = volume.sealed.as_ref();
+    sealed.is_some_and(|sealed| sealed.rotation.is_some())
 }
 
 /// Takes away what there is of a volume that came to nothing.

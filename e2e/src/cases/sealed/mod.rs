@@ -1,13 +1,14 @@
 //! Sealed volumes, which every volume is unless somebody wants a plain one: nothing of what is written inside is anywhere on
 //! the host, and nothing but the deed that the tenant has signed opens them.
 
-pub(super) mod changing;
 pub(super) mod deed;
 pub(super) mod elsewhere;
 pub(super) mod ephemeral;
+pub(super) mod growing;
 pub(super) mod ledger;
 pub(super) mod life;
 pub(super) mod moving;
+pub(super) mod rotating;
 pub(super) mod store;
 pub(super) mod taking_back;
 pub(super) mod tokens;
