@@ -162,7 +162,6 @@ impl Segments {
     /// The segment's key, derived when it is first asked for.
     pub(crate) fn sealer(&mut self, slot: Slot) -> Outcome<Arc<Sealer>> {
         let (suite, volume) = (self.suite, self.volume);
-        let ring = self.ring.clone();
         let segment = self
             .get_mut(slot)
             .ok_or_else(|| Fault::corrupt("the map", "it names a segment that is not there"))?;
@@ -172,6 +171,7 @@ impl Segments {
         if self.keys >= MOST_KEYS {
             self.forget_keys();
         }
+        let ring = self.ring.clone();
         let segment = self
             .get_mut(slot)
             .ok_or_else(|| Fault::corrupt("the map", "it names a segment that is not there"))?;
