@@ -2,10 +2,10 @@
 
 use crate::{confirm, context::Context, report::Report, visible};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use cofferdam_deed::{Deed, DeedGrant, Draft, Expected, SignedDeed, pem};
+use cofferdam_deed::{Deed, DeedGrant, Draft, Expected, SignedDeed, WrappedFor, pem};
 use cofferdam_model::{
     Problem, Result,
-    api::{DeedAct, DeedAnswer, NewDeed, NewVolume, SIZE_DEFAULT},
+    api::{DeedAct, DeedAnswer, NewDeed, NewVolume, SIZE_DEFAULT, VolumeDetail},
 };
 use cofferdam_vault::SigningKey;
 use std::{fs::File, path::Path};
@@ -22,12 +22,16 @@ pub(crate) fn key(file: &Path) -> Result<SigningKey> {
     pem::read_private(opened).map_err(|problem| problem.context(file.display()))
 }
 
-/// Has the daemon do what the tenant signs here; answers with what was signed, none where nothing had to be.
+/// What was signed; none where nothing had to be.
+#[derive(Debug)]
+pub(crate) struct Signed(Option<Deed>);
+
+/// Has the daemon do what the tenant signs here.
 ///
 /// # Errors
 /// `conflict` where the daemon asks for a signature under something else; `denied` where a person does not want it; as the
 /// daemon answers.
-pub(crate) fn act(context: &Context, file: &Path, yes: bool, act: DeedAct) -> Result<Option<Deed>> {
+pub(crate) fn act(context: &Context, file: &Path, yes: bool, act: DeedAct) -> Result<Signed> {
     let key = key(file)?;
     let ask = |deed| {
         let new = NewDeed {
@@ -37,7 +41,7 @@ pub(crate) fn act(context: &Context, file: &Path, yes: bool, act: DeedAct) -> Re
         context.daemon.post::<DeedAnswer>("/v1/deeds", &new)
     };
     let DeedAnswer::Sign { draft, current } = ask(None)? else {
-        return Ok(None);
+        return Ok(Signed(None));
     };
     let draft = Draft::parse(&decoded(&draft)?)?;
     let current = current.as_deref().map(decoded).transpose()?;
@@ -47,12 +51,26 @@ pub(crate) fn act(context: &Context, file: &Path, yes: bool, act: DeedAct) -> Re
     }
     let signed = draft.sign(&key)?;
     match ask(Some(STANDARD.encode(signed.bytes())))? {
-        DeedAnswer::Done => Ok(Some(draft.deed().clone())),
+        DeedAnswer::Done => Ok(Signed(Some(draft.deed().clone()))),
         DeedAnswer::Sign { .. } => Err(Problem::conflict(
             "the daemon wants something else signed than before",
         )
         .remedy("somebody changed the volume meanwhile: do it again")),
     }
+}
+
+/// The same, of a volume that is there: nobody is asked. Answers with the volume as it is afterwards.
+///
+/// # Errors
+/// As [`act`].
+pub(crate) fn changed(
+    context: &Context,
+    file: &Path,
+    act: DeedAct,
+) -> Result<(VolumeDetail, Option<Signed>)> {
+    let place = format!("/v1/volumes/{}", act.volume());
+    let signed = self::act(context, file, true, act)?;
+    Ok((context.daemon.get(&place)?, Some(signed)))
 }
 
 fn decoded(text: &str) -> Result<Vec<u8>> {
@@ -96,6 +114,28 @@ fn is_what_was_asked(draft: &Draft, current: Option<&[u8]>, act: &DeedAct, key: 
         (DeedAct::Grow { size, .. }, Some(current)) => {
             follows(draft, own(deed, current, key)?.with_size(*size)?)?
         }
+        (DeedAct::Share { recipient, .. }, Some(current)) => {
+            let current = own(deed, current, key)?;
+            let mut now = current.recipients().to_vec();
+            // Its text is the daemon's, which writes an age recipient in small letters.
+            let added = deed.recipients().last();
+            now.extend(added.filter(|added| is_same_recipient(added, recipient)).cloned());
+            follows(draft, rewrapped(&current, deed, now)?)?
+        }
+        (DeedAct::Unshare { recipient, .. }, Some(current)) => {
+            let current = own(deed, current, key)?;
+            let mut left = current.recipients().to_vec();
+            left.retain(|held| !is_same_recipient(held, recipient));
+            follows(draft, rewrapped(&current, deed, left)?)?
+        }
+        (DeedAct::Rotate { .. }, Some(current)) => {
+            let current = own(deed, current, key)?;
+            let next = match current.wrapped_before() {
+                None => current.with_rotation_to_key_of(deed)?,
+                Some(_) => current.without_key_before()?,
+            };
+            follows(draft, next)?
+        }
         _ => false,
     };
     if fits && deed.name() == act.volume() {
@@ -116,6 +156,21 @@ fn own(next: &Deed, current: &[u8], key: &SigningKey) -> Result<SignedDeed> {
         seen: None,
     };
     cofferdam_deed::open(current, &expected)
+}
+
+fn is_same_recipient(one: &str, other: &str) -> bool {
+    match other.to_ascii_lowercase() {
+        age if age.starts_with("age1") => one == age,
+        _ => one == other,
+    }
+}
+
+/// The deed before with the key in the wrapping of the next, which only the daemon can make.
+fn rewrapped(current: &SignedDeed, next: &Deed, recipients: Vec<String>) -> Result<Deed> {
+    current.with_wrapped(WrappedFor {
+        recipients,
+        wrapped: next.wrapped().to_owned(),
+    })
 }
 
 fn follows(draft: &Draft, next: Deed) -> Result<bool> {
@@ -144,8 +199,12 @@ fn agreed(deed: &Deed, act: &DeedAct) -> Result<()> {
                 rule.unwrap_or_default()
             )
         }
-        // What is left was signed before.
-        DeedAct::Revoke { .. } | DeedAct::Grow { .. } => return Ok(()),
+        // What is left was signed before, or is in the command.
+        DeedAct::Revoke { .. }
+        | DeedAct::Grow { .. }
+        | DeedAct::Share { .. }
+        | DeedAct::Unshare { .. }
+        | DeedAct::Rotate { .. } => return Ok(()),
     };
     told.lines()
         .for_each(|line| eprintln!("{}", visible::visible(line)));
@@ -157,10 +216,12 @@ fn agreed(deed: &Deed, act: &DeedAct) -> Result<()> {
     )
 }
 
-/// With a note of all that the deed now says, since the daemon alone knew what it said before.
-pub(crate) fn told(report: Report, deed: Option<&Deed>) -> Report {
-    let Some(deed) = deed else {
-        return report.note("nothing had to be signed");
+/// With a note of all that the deed now says, since the daemon alone knew what it said before; as it is where nothing is signed here.
+pub(crate) fn told(report: Report, signed: Option<&Signed>) -> Report {
+    let deed = match signed {
+        None => return report,
+        Some(Signed(None)) => return report.note("nothing had to be signed"),
+        Some(Signed(Some(deed))) => deed,
     };
     let report = report.note(format_args!(
         "signed version {} of the deed of {}",

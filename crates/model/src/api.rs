@@ -162,6 +162,25 @@ pub enum DeedAct {
         /// How large it is to be.
         size: ByteSize,
     },
+    /// A deed whose key is wrapped for one more.
+    Share {
+        /// The volume.
+        volume: VolumeName,
+        /// The recipient's text.
+        recipient: String,
+    },
+    /// A deed whose key is wrapped for one less.
+    Unshare {
+        /// The volume.
+        volume: VolumeName,
+        /// The recipient's text.
+        recipient: String,
+    },
+    /// A deed with a new key beside the one that there is; once everything is encrypted anew, one without the key before.
+    Rotate {
+        /// The volume.
+        volume: VolumeName,
+    },
 }
 
 impl DeedAct {
@@ -170,7 +189,11 @@ impl DeedAct {
         match self {
             DeedAct::Create(new) => &new.name,
             DeedAct::Grant(grant) => &grant.volume,
-            DeedAct::Revoke { volume, .. } | DeedAct::Grow { volume, .. } => volume,
+            DeedAct::Revoke { volume, .. }
+            | DeedAct::Grow { volume, .. }
+            | DeedAct::Share { volume, .. }
+            | DeedAct::Unshare { volume, .. }
+            | DeedAct::Rotate { volume } => volume,
         }
     }
 }

@@ -1,14 +1,17 @@
 //! `cofferdam app`: trusted applications and their launch rules.
 
-use crate::{age, context::Context, layout, report::Report, visible};
+use crate::{age, context::Context, layout, report::Report, signing, visible};
 use clap::{
     Args, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use cofferdam_model::{
-    App as Record, AppName, Command, LaunchRule, NetworkRule, Owner, Privilege, Problem, Result, TenantName,
-    UserRule, api, place,
+    App as Record, AppName, Command, Grant, LaunchRule, NetworkRule, Owner, Privilege, Problem, Result,
+    TenantName, UserRule,
+    api::{self, DeedAct},
+    place,
 };
+use std::path::{Path, PathBuf};
 
 /// The most characters of an argv in a table.
 const ARGV_SHOWN: usize = 40;
@@ -33,11 +36,16 @@ pub(crate) enum App {
         /// The application, as tenant.name
         app: AppName,
     },
-    /// Remove an application
-    #[command(after_help = "Examples:\n  cofferdam app rm payments.postgres")]
+    /// Remove an application, and what it was granted
+    #[command(after_help = "Examples:\n  \
+        cofferdam app rm payments.postgres\n  \
+        cofferdam app rm payments.postgres --sign-with payments.key")]
     Rm {
         /// The application, as tenant.name
         app: AppName,
+        /// The tenant's private key (PEM), where the tenant keeps its own: its volumes' deeds are signed without the application
+        #[arg(long, value_name = "FILE")]
+        sign_with: Option<PathBuf>,
     },
 }
 
@@ -124,7 +132,7 @@ impl App {
             App::Create(create) => create.run(context),
             App::Ls { tenant } => list(tenant.as_ref(), context),
             App::Show { app } => show(app, context),
-            App::Rm { app } => remove(app, context),
+            App::Rm { app, sign_with } => remove(app, sign_with.as_deref(), context),
         }
     }
 }
@@ -218,7 +226,14 @@ fn show(name: &AppName, context: &Context) -> Result<Report> {
     })
 }
 
-fn remove(name: &AppName, context: &Context) -> Result<Report> {
+fn remove(name: &AppName, sign_with: Option<&Path>, context: &Context) -> Result<Report> {
+    if let Some(file) = sign_with {
+        let grants: Vec<Grant> = context.daemon.get("/v1/grants")?;
+        let own = |grant: &Grant| grant.app == *name && grant.volume.tenant() == name.tenant();
+        for Grant { volume, app, .. } in grants.into_iter().filter(own) {
+            signing::act(context, file, true, DeedAct::Revoke { volume, app })?;
+        }
+    }
     let app: Record = context.daemon.delete(&path(name))?;
     context.answer(&app, || {
         Report::default().line(format_args!("{} removed", app.name))

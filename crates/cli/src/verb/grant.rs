@@ -74,17 +74,14 @@ impl Give {
         let before = self.before(context)?;
         let (given, signed) = match &self.sign_with {
             Some(file) => {
-                let deed = signing::act(context, file, self.yes, DeedAct::Grant(wanted.clone()))?;
-                (wanted, Some(deed))
+                let signed = signing::act(context, file, self.yes, DeedAct::Grant(wanted.clone()))?;
+                (wanted, Some(signed))
             }
             None => (context.daemon.put("/v1/grants", &wanted)?, None),
         };
         context.answer(&given, || {
             let report = Report::default().line(sentence(&given, context.now));
-            let report = match &signed {
-                Some(deed) => signing::told(report, deed.as_ref()),
-                None => report,
-            };
+            let report = signing::told(report, signed.as_ref());
             match before {
                 Some(before) if before == given => report.note("it was so already"),
                 Some(before) => report.note(format_args!("replaced: {}", sentence(&before, context.now))),
@@ -125,12 +122,12 @@ impl Take {
             volume: self.volume.clone(),
             app: self.app.clone(),
         };
-        let deed = signing::act(context, file, true, act)?;
+        let signed = signing::act(context, file, true, act)?;
         if context.json {
             return Report::json(&DeedAnswer::Done);
         }
         let report = Report::default().line(format_args!("{} may no longer open {}", self.app, self.volume));
-        Ok(self.still_held(signing::told(report, deed.as_ref()), context))
+        Ok(self.still_held(signing::told(report, Some(&signed)), context))
     }
 
     /// With a note for each container that goes on holding the volume. The grant is gone by now, so what

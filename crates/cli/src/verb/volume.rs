@@ -1,6 +1,7 @@
 //! `cofferdam volume`: persistent data with an owner.
 
 mod changing;
+mod recipients;
 mod showing;
 
 use crate::{confirm, context::Context, report::Report, signing};
@@ -48,28 +49,8 @@ pub(crate) enum Volume {
         #[arg(long)]
         now: bool,
     },
-    /// Let another host, or a recovery key, unwrap a volume's key
-    ///
-    /// The volume itself moves as a directory: see `cofferdam volume adopt`. A host's recipient is in `cofferdam status` there.
-    #[command(after_help = "Examples:\n  cofferdam volume share payments.pgdata --recipient age1…")]
-    Share {
-        /// The volume, as tenant.name
-        volume: VolumeName,
-        /// Whom: age1…, of a host, a recovery key or an age plugin; or pkcs11:token=TOKEN;object=KEY
-        #[arg(long, value_name = "RECIPIENT")]
-        recipient: String,
-    },
-    /// Wrap a volume's key anew, without one of its recipients
-    ///
-    /// What that one has unwrapped or copied already, it keeps.
-    #[command(after_help = "Examples:\n  cofferdam volume unshare payments.pgdata --recipient age1…")]
-    Unshare {
-        /// The volume, as tenant.name
-        volume: VolumeName,
-        /// Whom
-        #[arg(long, value_name = "RECIPIENT")]
-        recipient: String,
-    },
+    Share(recipients::Share),
+    Unshare(recipients::Unshare),
     /// Take in a sealed volume that comes from another host, with its grants
     ///
     /// The directory (deed.json and store) is moved to this host's volumes. This host can open it if its key was wrapped for it.
@@ -164,8 +145,8 @@ impl Volume {
             Volume::Ls { tenant } => showing::list(tenant.as_ref(), context),
             Volume::Show { volume } => showing::show(volume, context),
             Volume::Seal { volume, now } => seal(volume, *now, context),
-            Volume::Share { volume, recipient } => share(volume, recipient, context),
-            Volume::Unshare { volume, recipient } => unshare(volume, recipient, context),
+            Volume::Share(share) => share.run(context),
+            Volume::Unshare(unshare) => unshare.run(context),
             Volume::Adopt { path } => adopt(path, context),
             Volume::Grow(grow) => grow.run(context),
             Volume::Rotate(rotate) => rotate.run(context),
@@ -195,8 +176,8 @@ impl Create {
         };
         let (made, signed): (VolumeDetail, _) = match &self.sign_with {
             Some(file) => {
-                let deed = signing::act(context, file, self.yes, DeedAct::Create(wanted))?;
-                (context.daemon.get(&path(&self.volume))?, Some(deed))
+                let signed = signing::act(context, file, self.yes, DeedAct::Create(wanted))?;
+                (context.daemon.get(&path(&self.volume))?, Some(signed))
             }
             None => (context.daemon.post("/v1/volumes", &wanted)?, None),
         };
@@ -210,10 +191,7 @@ impl Create {
                         "let an app open it with: cofferdam grant {name} APP"
                     )),
             };
-            match &signed {
-                Some(deed) => signing::told(report, deed.as_ref()),
-                None => report,
-            }
+            signing::told(report, signed.as_ref())
         })
     }
 }
@@ -259,39 +237,6 @@ fn seal(name: &VolumeName, now: bool, context: &Context) -> Result<Report> {
     context.answer(&sealed, || {
         Report::default().line(format_args!("{name} is sealed"))
     })
-}
-
-fn share(name: &VolumeName, recipient: &str, context: &Context) -> Result<Report> {
-    let place = format!("{}/recipients/{}", path(name), plain(recipient)?);
-    let shared: VolumeDetail = context.daemon.put(&place, &())?;
-    context.answer(&shared, || {
-        Report::default().line(format_args!("the key of {name} is wrapped for {recipient}"))
-    })
-}
-
-fn unshare(name: &VolumeName, recipient: &str, context: &Context) -> Result<Report> {
-    let place = format!("{}/recipients/{}", path(name), plain(recipient)?);
-    let left: VolumeDetail = context.daemon.delete(&place)?;
-    context.answer(&left, || {
-        Report::default()
-            .line(format_args!(
-                "the key of {name} is no longer wrapped for {recipient}"
-            ))
-            .note("a copy of the old deed can still be unwrapped there")
-    })
-}
-
-/// A recipient's text, which needs no quoting in a URL's path.
-fn plain(recipient: &str) -> Result<&str> {
-    if recipient.to_ascii_uppercase().starts_with("AGE-") {
-        return Err(Problem::invalid("that is a secret key, and no recipient")
-            .remedy("give the public one that belongs to it, age1…; age-keygen -y FILE prints it"));
-    }
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:;=".contains(&byte);
-    if !recipient.is_empty() && recipient.bytes().all(fits) {
-        return Ok(recipient);
-    }
-    Err(Problem::invalid("not a recipient").remedy("write age1…, or pkcs11:token=TOKEN;object=KEY"))
 }
 
 fn adopt(path: &Path, context: &Context) -> Result<Report> {

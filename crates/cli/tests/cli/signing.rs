@@ -150,6 +150,90 @@ fn a_lie_about_a_revocation_is_not_signed() {
     }
 }
 
+const SHARE: &[&str] = &["volume", "share", "payments.pgdata", "--recipient", "age1theirs"];
+const UNSHARE: &[&str] = &["volume", "unshare", "payments.pgdata", "--recipient", "age1ours"];
+const ROTATE: &[&str] = &["volume", "rotate", "payments.pgdata", "--detach"];
+
+fn wrapped_for(recipients: &[&str]) -> WrappedFor {
+    WrappedFor {
+        recipients: recipients.iter().map(ToString::to_string).collect(),
+        ..wrapped("")
+    }
+}
+
+fn another_key() -> VolumeKey {
+    VolumeKey::take(&mut [0x44; 32]).unwrap()
+}
+
+#[test]
+fn recipients_and_a_new_key_are_signed() {
+    let before = current();
+    let shared = before
+        .with_wrapped(wrapped_for(&["age1ours", "age1theirs"]))
+        .unwrap();
+    assert!(signs(SHARE, shared.clone(), Some(&before)).0);
+    let before_both = shared.sign(&tenant()).unwrap();
+    let left = before_both.with_wrapped(wrapped_for(&["age1theirs"])).unwrap();
+    assert!(signs(UNSHARE, left, Some(&before_both)).0);
+    let begun = before.with_rotation(&another_key(), wrapped("age1ours")).unwrap();
+    assert!(signs(ROTATE, begun.clone(), Some(&before)).0);
+    let begun = begun.sign(&tenant()).unwrap();
+    assert!(signs(ROTATE, begun.without_key_before().unwrap(), Some(&begun)).0);
+}
+
+#[test]
+fn a_lie_about_recipients_is_not_signed() {
+    let before = current();
+    let shared = |recipients: &[&str]| before.with_wrapped(wrapped_for(recipients)).unwrap();
+    let lies = [
+        // Somebody else, somebody more, and somebody less.
+        shared(&["age1ours", "age1evil"]),
+        shared(&["age1ours", "age1evil", "age1theirs"]),
+        shared(&["age1theirs"]),
+        // Another key.
+        before
+            .with_key(&another_key(), wrapped_for(&["age1ours", "age1theirs"]))
+            .unwrap(),
+        before
+            .with_rotation(&another_key(), wrapped_for(&["age1ours", "age1theirs"]))
+            .unwrap(),
+        before.with_grant(grant("evil.app", true)).unwrap(),
+    ];
+    for lie in lies {
+        let (signed, said) = signs(SHARE, lie, Some(&before));
+        assert!(!signed && said.contains("nothing was signed"), "{said}");
+    }
+    let both = shared(&["age1ours", "age1theirs"]).sign(&tenant()).unwrap();
+    for left in [&["age1ours"][..], &["age1evil"], &["age1theirs", "age1evil"]] {
+        let lie = both.with_wrapped(wrapped_for(left)).unwrap();
+        let (signed, said) = signs(UNSHARE, lie, Some(&both));
+        assert!(!signed && said.contains("nothing was signed"), "{said}");
+    }
+}
+
+#[test]
+fn a_lie_about_a_new_key_is_not_signed() {
+    let before = current();
+    let begun = || before.with_rotation(&another_key(), wrapped("age1ours")).unwrap();
+    let lies = [
+        before.with_rotation(&another_key(), wrapped("age1evil")).unwrap(),
+        // Without the key before, under which everything still is.
+        before.with_key(&another_key(), wrapped("age1ours")).unwrap(),
+        begun()
+            .sign(&tenant())
+            .unwrap()
+            .with_grant(grant("evil.app", true))
+            .unwrap(),
+    ];
+    for lie in lies {
+        let (signed, said) = signs(ROTATE, lie, Some(&before));
+        assert!(!signed && said.contains("nothing was signed"), "{said}");
+    }
+    let begun = begun().sign(&tenant()).unwrap();
+    let more = begun.with_grant(grant("evil.app", true)).unwrap();
+    assert!(!signs(ROTATE, more, Some(&begun)).0);
+}
+
 #[test]
 fn a_lie_about_a_new_volume_is_not_signed() {
     let lies = [

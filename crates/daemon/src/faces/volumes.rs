@@ -84,7 +84,8 @@ async fn share_volume(
     Path((volume, recipient)): Path<(String, String)>,
 ) -> Response {
     done(&daemon, move |d| {
-        operations::share_volume(d, &owned_volume(&asker, &volume)?, &recipient.parse()?)
+        let volume = owned_volume(&asker, &volume)?;
+        operations::share_volume(d, &volume, &recipient.parse()?, &Signer::Host)
     })
     .await
 }
@@ -95,7 +96,8 @@ async fn unshare_volume(
     Path((volume, recipient)): Path<(String, String)>,
 ) -> Response {
     done(&daemon, move |d| {
-        operations::unshare_volume(d, &owned_volume(&asker, &volume)?, &recipient.parse()?)
+        let volume = owned_volume(&asker, &volume)?;
+        operations::unshare_volume(d, &volume, &recipient.parse()?, &Signer::Host)
     })
     .await
 }
@@ -159,7 +161,7 @@ async fn seal_volume(
 
 async fn rotate_volume(State(daemon): Shared, Extension(asker): Who, Path(name): Path<String>) -> Response {
     done(&daemon, move |d| {
-        operations::rotate_volume(d, &owned_volume(&asker, &name)?)
+        operations::rotate_volume(d, &owned_volume(&asker, &name)?, &Signer::Host)
     })
     .await
 }

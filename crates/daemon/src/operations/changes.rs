@@ -19,11 +19,20 @@ const STEP: u64 = 32 << 20;
 ///
 /// # Errors
 /// `invalid` for a volume that has no key of its own; as [`sealed::rotate`].
-pub(crate) fn rotate_volume(daemon: &Arc<Daemon>, name: &VolumeName) -> Result<VolumeDetail> {
+pub(crate) fn rotate_volume(daemon: &Arc<Daemon>, name: &VolumeName, by: &Signer) -> Result<VolumeDetail> {
     let found = known_volume(daemon, name)?.volume;
-    sealed::rotate(daemon, only_sealed(&found)?)?;
+    sealed::rotate(daemon, only_sealed(&found)?, by)?;
     info!(volume = %name, "is encrypted anew");
     volume(daemon, name)
+}
+
+/// The deed that a rotation needs signed next, and the one that it follows; none while it goes on.
+///
+/// # Errors
+/// As [`rotate_volume`].
+pub(crate) fn draft_rotation(daemon: &Arc<Daemon>, name: &VolumeName) -> Result<Option<(Draft, SignedDeed)>> {
+    let found = known_volume(daemon, name)?.volume;
+    sealed::draft_rotation(daemon, only_sealed(&found)?)
 }
 
 /// Makes a volume larger. The size that it has is no error.
@@ -84,12 +93,10 @@ pub(crate) fn draft_growth(
 }
 
 fn may_sign(daemon: &Daemon, volume: &Volume, size: ByteSize, by: &Signer) -> Result<()> {
-    match by {
-        Signer::Host => sealed::tenant_key(daemon, volume.name.tenant()).map(drop),
-        Signer::Elsewhere(envelope) => match sealed::draft(daemon, volume, |deed| deed.with_size(size))? {
-            Some((draft, _)) => draft.accept(envelope).map(drop),
-            None => Ok(()),
-        },
+    match (sealed::draft(daemon, volume, |deed| deed.with_size(size))?, by) {
+        (None, _) => Ok(()),
+        (Some(_), Signer::Host) => sealed::tenant_key(daemon, volume.name.tenant()).map(drop),
+        (Some((draft, _)), Signer::Elsewhere(envelope)) => draft.accept(envelope).map(drop),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::daemon::Daemon;
 use crate::state::Snapshot;
 use cofferdam_deed::{ConfirmedDeed, Deed, Draft, Envelope, Expected, PublicKey, SignedDeed, WrappedFor};
 use cofferdam_keys::{Recipient, WrappedKey};
-use cofferdam_model::{ErrorKind, Problem, Result, Rotation, Sealed, Sha256, TenantName, Volume, VolumeName};
+use cofferdam_model::{ErrorKind, Problem, Result, Rotation, Sealed, TenantName, Volume, VolumeName};
 use cofferdam_vault::{SigningKey, VerifyingKey, VolumeKey};
 use std::fs::File;
 use std::io;
@@ -240,21 +240,35 @@ pub(crate) fn recipients(daemon: &Daemon, volume: &Volume) -> Result<Vec<String>
     read(daemon, pinned, volume).map(|deed| deed.recipients().to_vec())
 }
 
-/// A key that was wrapped anew, while the registry went on.
+/// A deed whose key was wrapped anew, while the registry went on.
 pub(crate) struct Rewrapped {
-    /// The digest of the deed that it was taken from.
-    of: Sha256,
+    /// The deed that it follows.
+    of: SignedDeed,
     deed: Deed,
 }
 
-/// Wraps a volume's key for the recipients that `choose` leaves. A plugin or a token may take its time, so this is done before the
-/// registry is changed ([`put`]).
+impl Rewrapped {
+    /// What is to be signed elsewhere, and the deed that it follows; none where nothing changes.
+    ///
+    /// # Errors
+    /// `invalid` where it would be too long.
+    pub(crate) fn draft(self) -> Result<Option<(Draft, SignedDeed)>> {
+        if self.deed.version() == self.of.version() {
+            return Ok(None);
+        }
+        Ok(Some((Draft::of(self.deed)?, self.of)))
+    }
+}
+
+/// Wraps a volume's key for the recipients that `choose` leaves; or takes the wrapping that the tenant has signed elsewhere. A
+/// plugin or a token may take its time, so this is done before the registry is changed ([`put`]).
 ///
 /// # Errors
 /// `denied` where this host is no recipient itself; whatever `choose` refuses.
 pub(crate) fn rewrap(
     daemon: &Daemon,
     volume: &Volume,
+    by: &Signer,
     choose: impl FnOnce(&mut Vec<Recipient>) -> Result<()>,
 ) -> Result<Rewrapped> {
     let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
@@ -275,53 +289,84 @@ pub(crate) fn rewrap(
     let before: Vec<Recipient> = named.map(|text| text.parse()).collect::<Result<_>>()?;
     let mut chosen = before.clone();
     choose(&mut chosen)?;
-    let deed = if chosen == before {
-        current.deed().clone()
-    } else {
-        let wrapped = daemon.keys.wrap(&key, &chosen)?;
-        current.with_key(&key, wrapped_for(&chosen, &wrapped))?
+    let deed = match by {
+        _ if chosen == before => current.deed().clone(),
+        Signer::Host => {
+            let wrapped = daemon.keys.wrap(&key, &chosen)?;
+            current.with_key(&key, wrapped_for(&chosen, &wrapped))?
+        }
+        Signer::Elsewhere(envelope) => {
+            let (theirs, wrapped) = signed_key(daemon, &current, envelope, &chosen)?;
+            current.with_key(&theirs, wrapped)?
+        }
     };
-    Ok(Rewrapped {
-        of: *current.digest(),
-        deed,
-    })
+    Ok(Rewrapped { of: current, deed })
 }
 
-/// A new key for a volume, wrapped for whom the one that it has is; none where its deed has two keys already. Done before the registry is changed ([`put`]), as [`rewrap`].
+/// The key that a deed signed elsewhere has, in the wrapping that it has: this host unwraps it, or it would lose the volume.
+fn signed_key(
+    daemon: &Daemon,
+    current: &SignedDeed,
+    envelope: &[u8],
+    recipients: &[Recipient],
+) -> Result<(VolumeKey, WrappedFor)> {
+    let expected = Expected {
+        volume: current.volume(),
+        tenant_key: Some(current.tenant_key()),
+        seen: None,
+    };
+    let signed = cofferdam_deed::open(envelope, &expected)?;
+    let wrapped: WrappedKey = signed.wrapped().parse()?;
+    Ok((daemon.keys.unwrap(&wrapped)?, wrapped_for(recipients, &wrapped)))
+}
+
+/// A new key for a volume, wrapped for whom the one that it has is, or the new key that the tenant has signed elsewhere; none where
+/// its deed has two keys already. Done before the registry is changed ([`put`]), as [`rewrap`].
 ///
 /// # Errors
-/// `denied` where the tenant's key is elsewhere, or this host is no recipient.
-pub(super) fn with_new_key(daemon: &Daemon, volume: &Volume) -> Result<Option<Rewrapped>> {
+/// `denied` where this host is no recipient; `invalid` for the key that it has.
+pub(super) fn with_new_key(daemon: &Daemon, volume: &Volume, by: &Signer) -> Result<Option<Rewrapped>> {
     let pinned = pinned(&daemon.state.now(), volume.name.tenant())?;
     let current = read(daemon, pinned, volume)?;
     if current.wrapped_before().is_some() {
         return Ok(None);
     }
-    // Asked first: without it a key would be made in vain.
-    key_of(daemon, pinned, volume.name.tenant()).map_err(|problem| match problem.kind {
-        ErrorKind::Denied => problem.remedy(
-            "what a rotation says is signed by the host, at its beginning and its end: make a new volume, and copy the data there",
-        ),
-        _ => problem,
-    })?;
-    unwrap(daemon, &current)?.confirm(&current)?;
+    let keys = unwrap(daemon, &current)?;
+    keys.confirm(&current)?;
     let named = current.recipients().iter();
     let recipients: Vec<Recipient> = named.map(|text| text.parse()).collect::<Result<_>>()?;
-    let key = VolumeKey::generate().map_err(|error| Problem::unavailable(format!("no key: {error}")))?;
-    let wrapped = daemon.keys.wrap(&key, &recipients)?;
-    Ok(Some(Rewrapped {
-        of: *current.digest(),
-        deed: current.with_rotation(&key, wrapped_for(&recipients, &wrapped))?,
-    }))
+    let (key, wrapped) = match by {
+        Signer::Host => {
+            let key =
+                VolumeKey::generate().map_err(|error| Problem::unavailable(format!("no key: {error}")))?;
+            let wrapped = wrapped_for(&recipients, &daemon.keys.wrap(&key, &recipients)?);
+            (key, wrapped)
+        }
+        Signer::Elsewhere(envelope) => signed_key(daemon, &current, envelope, &recipients)?,
+    };
+    if current.confirm(&key).is_ok() {
+        return Err(
+            Problem::invalid(format!("{} is under that key already", volume.name))
+                .remedy("have the daemon say anew what is to be signed"),
+        );
+    }
+    let deed = current.with_rotation(&key, wrapped)?;
+    Ok(Some(Rewrapped { of: current, deed }))
 }
 
 /// The volume as it is with a key that was wrapped anew, as [`change`] does it.
 ///
 /// # Errors
 /// As [`change`]; `conflict` where the deed was changed meanwhile.
-pub(crate) fn put(daemon: &Daemon, known: &Snapshot, volume: &Volume, anew: Rewrapped) -> Result<Volume> {
-    change(daemon, known, volume, &Signer::Host, |current| {
-        if *current.digest() == anew.of {
+pub(crate) fn put(
+    daemon: &Daemon,
+    known: &Snapshot,
+    volume: &Volume,
+    by: &Signer,
+    anew: Rewrapped,
+) -> Result<Volume> {
+    change(daemon, known, volume, by, |current| {
+        if current.digest() == anew.of.digest() {
             return Ok(anew.deed);
         }
         Err(
@@ -364,9 +409,8 @@ pub(super) fn key_of(
     tenant: &TenantName,
 ) -> Result<SigningKey> {
     let key = daemon.keys.tenant(tenant)?.ok_or_else(|| {
-        Problem::denied(format!("the key of tenant {tenant} is not on this host")).remedy(
-            "new volumes, grants, revocations and tickets are signed where it is: add --sign-with FILE",
-        )
+        Problem::denied(format!("the key of tenant {tenant} is not on this host"))
+            .remedy("what changes a deed, and tickets, are signed where it is: add --sign-with FILE")
     })?;
     if pinned == Some(key.verifying()) {
         return Ok(key);

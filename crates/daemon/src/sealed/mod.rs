@@ -33,7 +33,7 @@ pub(crate) use deeds::{
 pub(crate) use host::{HostKeys, make_token_key};
 pub(crate) use make::{destroy, forget_witness, make, make_unsigned};
 pub(crate) use open::{Use, allows_reaching, open, open_ephemeral};
-pub(crate) use rotation::{go_on_with_all, grow, rotate};
+pub(crate) use rotation::{draft_rotation, go_on_with_all, grow, rotate};
 pub(crate) use servers::take_up_servers;
 pub(crate) use shut::shut;
 pub(crate) use slots::OpenVolumes;

@@ -7,10 +7,11 @@
 //! Whatever is interrupted goes on at the next opening, and at the daemon's next start.
 
 use super::close::close_if_free;
-use super::deeds;
+use super::deeds::{self, Signer};
 use super::open::{Use, open_for_itself};
 use crate::daemon::Daemon;
 use crate::state::{Change, Record, Snapshot};
+use cofferdam_deed::{Draft, SignedDeed};
 use cofferdam_ledger::Event;
 use cofferdam_model::{ByteSize, ErrorKind, Kind, Problem, Result, Rotation, Sealed, Volume};
 use std::sync::Arc;
@@ -23,17 +24,41 @@ const RHYTHM: Duration = Duration::from_secs(1);
 /// How long it is waited at most before it is tried again to go on.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Begins to encrypt a sealed volume anew under a new key, or goes on with it. Returns when everything new is under it.
+/// Begins to encrypt a sealed volume anew under a new key, or goes on with it. Returns when everything new is under it. A deed
+/// signed elsewhere begins it, or ends it once there is nothing more to do.
 ///
 /// # Errors
 /// `denied` where the tenant's key is elsewhere or this host is no recipient of the volume's; `unavailable` where it cannot be
-/// opened.
-pub(crate) fn rotate(daemon: &Arc<Daemon>, volume: &Volume) -> Result<()> {
-    let announced = match rotation(volume) {
-        Some(_) => volume.clone(),
-        None => announce(daemon, volume)?,
-    };
-    begin(daemon, &announced)
+/// opened; `busy` for a deed that ends it too early.
+pub(crate) fn rotate(daemon: &Arc<Daemon>, volume: &Volume, by: &Signer) -> Result<()> {
+    match (rotation(volume), by) {
+        (None, _) => begin(daemon, &announce(daemon, volume, by)?),
+        (Some(_), Signer::Host) => begin(daemon, volume),
+        (Some(_), Signer::Elsewhere(_)) if is_over(daemon, volume)? => end(daemon, volume, by),
+        (Some(_), Signer::Elsewhere(_)) => Err(Problem::busy(format!(
+            "{} is not all encrypted anew yet",
+            volume.name
+        ))
+        .remedy("sign its end when it is")),
+    }
+}
+
+/// What a rotation needs signed next, and the deed that it follows; none while it goes on.
+///
+/// # Errors
+/// As [`rotate`].
+pub(crate) fn draft_rotation(daemon: &Arc<Daemon>, volume: &Volume) -> Result<Option<(Draft, SignedDeed)>> {
+    match rotation(volume) {
+        None => deeds::with_new_key(daemon, volume, &Signer::Host)?.map_or(Ok(None), deeds::Rewrapped::draft),
+        Some(_) if is_over(daemon, volume)? => deeds::draft(daemon, volume, |deed| deed.without_key_before()),
+        Some(_) => Ok(None),
+    }
+}
+
+/// Whether nothing is under the key before any more.
+fn is_over(daemon: &Arc<Daemon>, volume: &Volume) -> Result<bool> {
+    let left = open_for_itself(daemon, volume)?.by_server(|server| server.rotation())?;
+    Ok(left.is_none())
 }
 
 /// How far a rotation is known to be.
@@ -48,12 +73,12 @@ fn rotation(volume: &Volume) -> Option<Rotation> {
 
 /// Writes a new key into the deed, beside the one that there is. Where the deed has two already, and a crash came before the
 /// registry could say so, that is made up for.
-fn announce(daemon: &Daemon, volume: &Volume) -> Result<Volume> {
-    let rewrapped = deeds::with_new_key(daemon, volume)?;
+fn announce(daemon: &Daemon, volume: &Volume, by: &Signer) -> Result<Volume> {
+    let rewrapped = deeds::with_new_key(daemon, volume, by)?;
     daemon.state.change(|known| {
         let current = same(known, volume)?;
         let announced = match rewrapped {
-            Some(rewrapped) => deeds::put(daemon, known, current, rewrapped)?,
+            Some(rewrapped) => deeds::put(daemon, known, current, by, rewrapped)?,
             None => as_its_deed_says(daemon, known, current)?,
         };
         let change = Change::Put(Record::Volume(Box::new(announced.clone())));
@@ -81,7 +106,7 @@ fn begin(daemon: &Arc<Daemon>, volume: &Volume) -> Result<()> {
 
 /// The volume with what the registry has to remember of the deed that lies there.
 fn as_its_deed_says(daemon: &Daemon, known: &Snapshot, volume: &Volume) -> Result<Volume> {
-    deeds::change(daemon, known, volume, &deeds::Signer::Host, |deed| {
+    deeds::change(daemon, known, volume, &Signer::Host, |deed| {
         Ok(deed.deed().clone())
     })
 }
@@ -151,7 +176,7 @@ fn stand(daemon: &Daemon, volume: &Volume, using: &Use) -> Stand {
         Some(true) => {}
     }
     match using.by_server(|server| server.rotation()) {
-        Ok(None) => match end(daemon, volume) {
+        Ok(None) => match end_by_host(daemon, volume) {
             Ok(()) => Stand::Over,
             Err(problem) => {
                 warn!(volume = %volume.name, "is under its new key, and its deed cannot say so yet: {problem}");
@@ -173,17 +198,27 @@ fn stand(daemon: &Daemon, volume: &Volume, using: &Use) -> Stand {
     }
 }
 
+/// Takes the key before out of the deed, where the host can sign that.
+fn end_by_host(daemon: &Daemon, volume: &Volume) -> Result<()> {
+    match deeds::tenant_key(daemon, volume.name.tenant()) {
+        Err(problem) if problem.kind == ErrorKind::Denied => {
+            info!(volume = %volume.name, "encrypted anew; its tenant has yet to sign that: cofferdam volume rotate {} --sign-with FILE", volume.name);
+            Ok(())
+        }
+        Err(problem) => Err(problem),
+        Ok(_) => end(daemon, volume, &Signer::Host),
+    }
+}
+
 /// Takes the key before out of the deed.
-fn end(daemon: &Daemon, volume: &Volume) -> Result<()> {
+fn end(daemon: &Daemon, volume: &Volume, by: &Signer) -> Result<()> {
     daemon.record(vec![Event::Rotated {
         volume: volume.name.clone(),
         id: volume.id.clone(),
     }])?;
     daemon.state.change(|known| {
         let current = same(known, volume)?;
-        let ended = deeds::change(daemon, known, current, &deeds::Signer::Host, |deed| {
-            deed.without_key_before()
-        })?;
+        let ended = deeds::change(daemon, known, current, by, |deed| deed.without_key_before())?;
         Ok((vec![Change::Put(Record::Volume(Box::new(ended)))], ()))
     })?;
     info!(volume = %volume.name, "encrypted anew; the key before is forgotten");

@@ -62,21 +62,46 @@ impl SignedDeed {
         })
     }
 
+    /// With the same key in another wrapping: what can be said of that without the key itself.
+    ///
+    /// # Errors
+    /// As [`Self::with_key`].
+    pub fn with_wrapped(&self, wrapped: WrappedFor) -> Result<Deed> {
+        self.next(|record| {
+            record.key.recipients = wrapped.recipients;
+            record.key.wrapped = wrapped.wrapped;
+        })
+    }
+
+    /// With the key that `other` has, wrapped for whom its own is, and its own as the one before: as [`Self::with_rotation`], for
+    /// who does not know the key.
+    ///
+    /// # Errors
+    /// As [`Self::with_rotation`].
+    pub fn with_rotation_to_key_of(&self, other: &Deed) -> Result<Deed> {
+        let new = KeyRecord {
+            recipients: self.record().key.recipients.clone(),
+            ..other.record().key.clone()
+        };
+        self.rotated(new)
+    }
+
     /// With another key, and the one it has as the one before: until everything is encrypted anew both are needed.
     ///
     /// # Errors
     /// `conflict` where there is one before already; as [`Self::with_key`].
     pub fn with_rotation(&self, key: &VolumeKey, wrapped: WrappedFor) -> Result<Deed> {
+        self.rotated(KeyRecord::of(key, self.volume(), &self.tenant_key(), wrapped))
+    }
+
+    fn rotated(&self, new: KeyRecord) -> Result<Deed> {
         if self.wrapped_before().is_some() {
             return Err(
                 Problem::conflict(format!("{} is being encrypted anew already", self.name()))
                     .remedy("wait until that has ended"),
             );
         }
-        self.next(|record| {
-            let new = KeyRecord::of(key, &record.volume, &record.tenant_key.verifying(), wrapped);
-            record.key_before = Some(std::mem::replace(&mut record.key, new));
-        })
+        self.next(|record| record.key_before = Some(std::mem::replace(&mut record.key, new)))
     }
 
     /// Without the key before, which nothing is under any more.

@@ -132,6 +132,29 @@ fn a_rotation_has_two_keys_until_it_ends_each_confirmed_by_itself() {
 }
 
 #[test]
+fn another_wrapping_and_a_rotation_can_be_said_without_the_key() {
+    let anew = WrappedFor {
+        recipients: vec!["age1other".to_owned()],
+        wrapped: "another".to_owned(),
+    };
+    let one = signed();
+    assert_eq!(
+        one.with_wrapped(anew.clone()).unwrap(),
+        one.with_key(&volume_key(), anew.clone()).unwrap()
+    );
+    let other = VolumeKey::take(&mut [0x44; 32]).unwrap();
+    let mine = WrappedFor {
+        recipients: one.recipients().to_vec(),
+        ..anew.clone()
+    };
+    let rotated = one.with_rotation(&other, mine).unwrap();
+    assert_eq!(one.with_rotation_to_key_of(&rotated).unwrap(), rotated);
+    // Recipients are never taken over.
+    let theirs = one.with_rotation(&other, anew).unwrap();
+    assert_ne!(one.with_rotation_to_key_of(&theirs).unwrap(), theirs);
+}
+
+#[test]
 fn an_owner_is_set_once() {
     let mut new = new_deed();
     new.owner = None;

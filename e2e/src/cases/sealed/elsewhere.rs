@@ -1,6 +1,6 @@
 //! A tenant that keeps its own key: what it owns is signed where the key is, and this host can sign nothing in its name.
 
-use super::opens_with;
+use super::{opens_with, rotating::wrapped};
 use crate::{
     Outcome,
     cases::{Scene, cases},
@@ -16,11 +16,16 @@ use std::{
 cases!("sealed":
     a_tenants_own_key_signs_volumes_grants_and_tickets,
     a_host_without_the_tenants_key_can_sign_nothing,
+    a_tenants_own_key_signs_recipients,
+    a_tenants_own_key_signs_a_rotation,
     another_key_signs_nothing,
     an_unsigned_volume_leaves_nothing,
     an_app_may_go_although_another_tenant_granted_it_something,
     a_volume_whose_owner_no_deed_names_keeps_its_content_when_it_moves,
 );
+
+/// A recovery key that nobody has the secret of here.
+const RECOVERY: &str = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
 
 /// A tenant of this name whose key is a file that the host does not know of.
 struct Elsewhere {
@@ -69,6 +74,13 @@ impl Elsewhere {
         let grant = ["grant", &volume, &app, "--yes", "--sign-with", text(&self.key)];
         scene.cofferdam(&grant)?.ok()?.says(&["signed version 2", &app])?;
         Ok((volume, app))
+    }
+
+    /// Signs away what its app was granted, and ends it.
+    fn end_signing(self, scene: &Scene) -> Outcome {
+        let remove = ["app", "rm", &self.named("app"), "--sign-with", text(&self.key)];
+        scene.cofferdam(&remove)?.ok()?;
+        self.end(scene)
     }
 
     fn end(self, scene: &Scene) -> Outcome {
@@ -158,8 +170,10 @@ fn a_host_without_the_tenants_key_can_sign_nothing(scene: &mut Scene) -> Outcome
     let tenant = Elsewhere::new(scene)?;
     let (volume, app) = tenant.usual(scene)?;
     let second = tenant.named("second");
-    let acts: [&[&str]; 6] = [
+    let acts: [&[&str]; 8] = [
         &["volume", "create", &second],
+        &["volume", "rotate", &volume],
+        &["volume", "share", &volume, "--recipient", RECOVERY],
         &["volume", "grow", &volume, "--size", "30G"],
         &["grant", &volume, &app, "--read-only"],
         &["revoke", &volume, &app],
@@ -171,14 +185,89 @@ fn a_host_without_the_tenants_key_can_sign_nothing(scene: &mut Scene) -> Outcome
             .cofferdam(act)?
             .refused(&["is not on this host", "--sign-with"])?;
     }
-    scene
-        .cofferdam(&["volume", "rotate", &volume])?
-        .refused(&["is not on this host", "copy the data"])?;
     scene.run_usual(&volume)?.ok()?;
-    scene
-        .cofferdam(&["revoke", &volume, &app, "--sign-with", text(&tenant.key)])?
-        .ok()?;
+    let key = text(&tenant.key).to_owned();
+    scene.cofferdam(&["app", "rm", &app, "--sign-with", &key])?.ok()?;
+    opens_with(scene, &volume, &["no app"])?;
     tenant.end(scene)
+}
+
+/// Recipients come and go, by deeds that are signed elsewhere; what the key is wrapped in stays good.
+fn a_tenants_own_key_signs_recipients(scene: &mut Scene) -> Outcome {
+    let tenant = Elsewhere::new(scene)?;
+    let (volume, _) = tenant.usual(scene)?;
+    scene.run_usual(&volume)?.ok()?;
+    let key = text(&tenant.key).to_owned();
+    let share = [
+        "volume",
+        "share",
+        &volume,
+        "--recipient",
+        RECOVERY,
+        "--sign-with",
+        &key,
+    ];
+    let shared = scene.cofferdam(&share)?.ok()?;
+    shared.says(&["signed version 3", &format!("wrapped for {RECOVERY}")])?;
+    scene
+        .cofferdam(&share)?
+        .ok()?
+        .says(&["nothing had to be signed"])?;
+    let shown = scene.cofferdam(&["volume", "show", &volume])?.ok()?;
+    shown.says(&[RECOVERY])?;
+    scene.host.daemon.stop()?;
+    scene.host.daemon.start()?;
+    scene.run_usual(&volume)?.ok()?;
+    let unshare = [
+        "volume",
+        "unshare",
+        &volume,
+        "--recipient",
+        RECOVERY,
+        "--sign-with",
+        &key,
+    ];
+    scene.cofferdam(&unshare)?.ok()?.says(&["signed version 4"])?;
+    scene
+        .cofferdam(&["volume", "show", &volume])?
+        .ok()?
+        .silent_on(&[RECOVERY])?;
+    scene.run_usual(&volume)?.ok()?;
+    tenant.end_signing(scene)
+}
+
+/// The beginning of a rotation is signed, and its end; between the two the daemon may be started anew, and waits.
+fn a_tenants_own_key_signs_a_rotation(scene: &mut Scene) -> Outcome {
+    let tenant = Elsewhere::new(scene)?;
+    let (volume, _) = tenant.usual(scene)?;
+    scene.run_usual(&volume)?.ok()?;
+    let before = wrapped(scene, &volume)?;
+    let key = text(&tenant.key).to_owned();
+    let rotate = ["volume", "rotate", &volume, "--sign-with", &key];
+    let whole = scene.cofferdam(&rotate)?.ok()?;
+    whole.says(&["is encrypted anew; the key before is forgotten"])?;
+    let one = wrapped(scene, &volume)?;
+    ensure(one != before && one.ends_with("False"), || one.clone())?;
+    scene.run_usual(&volume)?.ok()?;
+    let two_keys = |scene: &Scene| {
+        let two = wrapped(scene, &volume)?;
+        ensure(two.ends_with("True"), || two.clone())
+    };
+    // In two sittings, with the daemon started anew between them.
+    let begun = scene.cofferdam(&[&rotate[..], &["--detach"]].concat())?.ok()?;
+    begun.says(&["is being encrypted anew"])?;
+    two_keys(scene)?;
+    scene.host.daemon.stop()?;
+    scene.host.daemon.start()?;
+    scene.run_usual(&volume)?.ok()?;
+    two_keys(scene)?;
+    let ended = scene.cofferdam(&rotate)?.ok()?;
+    ended.says(&["the key before is forgotten"])?;
+    let other = wrapped(scene, &volume)?;
+    ensure(other != one && other.ends_with("False"), || other.clone())?;
+    let ran = scene.run_usual(&volume)?.ok()?;
+    same("lines in the log", ran.out.lines().count(), 4)?;
+    tenant.end_signing(scene)
 }
 
 fn another_key_signs_nothing(scene: &mut Scene) -> Outcome {
@@ -188,7 +277,17 @@ fn another_key_signs_nothing(scene: &mut Scene) -> Outcome {
     let (key, public) = (place.path().join("other.key"), place.path().join("other.pub"));
     make_key(&key, &public)?;
     let second = tenant.named("second");
-    let acts: [&[&str]; 3] = [
+    let acts: [&[&str]; 5] = [
+        &["volume", "rotate", &volume, "--sign-with", text(&key)],
+        &[
+            "volume",
+            "share",
+            &volume,
+            "--recipient",
+            RECOVERY,
+            "--sign-with",
+            text(&key),
+        ],
         &["volume", "create", &second, "--yes", "--sign-with", text(&key)],
         &[
             "grant",

@@ -51,7 +51,8 @@ fn told(scene: &Scene, volume: &str) -> Outcome<String> {
     Ok(ours.collect::<Vec<_>>().join("\n"))
 }
 
-fn wrapped(scene: &Scene, volume: &str) -> Outcome<String> {
+/// Which key the deed has, and whether it has one before that.
+pub(super) fn wrapped(scene: &Scene, volume: &str) -> Outcome<String> {
     let deed = scene.directory_of(volume)?.join("deed.json");
     let script = "import base64, json, sys\n\
         deed = json.loads(base64.b64decode(json.load(open(sys.argv[1]))['payload']))\n\

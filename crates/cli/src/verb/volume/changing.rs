@@ -41,13 +41,18 @@ pub(crate) struct Grow {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cofferdam volume rotate payments.pgdata\n  \
-    cofferdam volume rotate payments.pgdata --detach")]
+    cofferdam volume rotate payments.pgdata --detach\n  \
+    cofferdam volume rotate payments.pgdata --sign-with payments.key")]
 pub(crate) struct Rotate {
     /// The volume, as tenant.name
     volume: VolumeName,
     /// Do not wait for the end
     #[arg(long, short)]
     detach: bool,
+    /// The tenant's private key (PEM), where the tenant keeps its own. Its beginning is signed, and its end: with --detach, or
+    /// interrupted, give the command again to sign that
+    #[arg(long, value_name = "FILE")]
+    sign_with: Option<PathBuf>,
 }
 
 impl Grow {
@@ -60,17 +65,13 @@ impl Grow {
                     volume: name.clone(),
                     size,
                 };
-                let deed = signing::act(context, file, true, act)?;
-                (context.daemon.get(&path(name))?, Some(deed))
+                signing::changed(context, file, act)?
             }
             None => (context.daemon.put(&place, &NewSize { size })?, None),
         };
         context.answer(&grown, || {
             let report = Report::default().line(format_args!("{name} has {size}"));
-            match &signed {
-                Some(deed) => signing::told(report, deed.as_ref()),
-                None => report,
-            }
+            signing::told(report, signed.as_ref())
         })
     }
 }
@@ -78,8 +79,7 @@ impl Grow {
 impl Rotate {
     pub(super) fn run(&self, context: &Context) -> Result<Report> {
         let name = &self.volume;
-        let place = format!("{}/rotate", path(name));
-        let mut detail: VolumeDetail = context.daemon.post(&place, &())?;
+        let mut detail = self.go_on(context)?;
         if !self.detach {
             let bar = ProgressBar::new(0).with_style(style());
             while is_rotating(&detail) {
@@ -90,6 +90,10 @@ impl Rotate {
                 }
                 thread::sleep(RHYTHM);
                 detail = context.daemon.get(&path(name))?;
+                // No server moves anything any more: either it is done, and that is to be signed, or it is gone.
+                if self.sign_with.is_some() && is_rotating(&detail) && detail.rotation.is_none() {
+                    detail = self.go_on(context)?;
+                }
             }
             bar.finish_and_clear();
         }
@@ -101,6 +105,15 @@ impl Rotate {
                 "{name} is encrypted anew; the key before is forgotten"
             )),
         })
+    }
+
+    /// Has it begin, go on, or end.
+    fn go_on(&self, context: &Context) -> Result<VolumeDetail> {
+        let volume = self.volume.clone();
+        match &self.sign_with {
+            Some(file) => Ok(signing::changed(context, file, DeedAct::Rotate { volume })?.0),
+            None => context.daemon.post(&format!("{}/rotate", path(&volume)), &()),
+        }
     }
 }
 
