@@ -59,6 +59,19 @@ impl DetachedMount {
         Ok(mount)
     }
 
+    /// A clone of the directory or file that `source` refers to with all that is mounted beneath it, as a recursive bind mount
+    /// makes it: mounts go on arriving in it as in its original.
+    ///
+    /// # Errors
+    /// As [`Self::clone_of`].
+    pub fn tree_of(source: BorrowedFd<'_>) -> io::Result<Self> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH
+            | OpenTreeFlags::AT_RECURSIVE;
+        Ok(DetachedMount(rustix::mount::open_tree(source, c"", flags)?))
+    }
+
     /// A new tmpfs of at most `size` bytes and `inodes` files, its root with the mode `mode`, without
     /// set-uid, devices and execution.
     ///

@@ -62,6 +62,22 @@ impl Process {
         self.started
     }
 
+    /// The number of its parent, which may be another one by the time it is used.
+    ///
+    /// # Errors
+    /// As reading proc_pid_stat(5); `NotFound` where the process has ended.
+    pub fn parent(&self) -> io::Result<u32> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
+        // Behind the name, which may hold anything: state, parent.
+        let parent = text
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        if self.has_ended()? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        parent.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
     /// Kills it (`SIGKILL`). The first process of a pid namespace takes all others in it along (pid_namespaces(7)). One that
     /// has ended is no error.
     ///

@@ -10,14 +10,18 @@
 //! | `config` | the bundle's config.json, as far as it matters |
 //! | `strict_json` | documents that two readers could read differently are refused |
 //! | `mounts`, `namespaces`, `privileges` | what config.json asks for, judged against an engine's ordinary container |
+//! | `environment` | what of the environment comes from outside |
+//! | `own_layer` | where the root filesystem is not the image's |
 //! | `ticket` | the ticket that a launch brings |
 //!
 //! What this crate does not do: ask an engine's API (it holds the container's lock while it starts it), decide, write.
 
 mod config;
 mod docker;
+mod environment;
 mod mounts;
 mod namespaces;
+mod own_layer;
 mod privileges;
 mod state_tree;
 mod strict_json;
@@ -25,7 +29,7 @@ mod ticket;
 
 pub use docker::Docker;
 
-use cofferdam_model::{ContainerId, Measurement, Result, VolumeName};
+use cofferdam_model::{ContainerId, Measurement, Result, RootChanges, Sha256, VolumeName};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// One container that is about to be created, by descriptors and bytes that nobody can exchange any more.
@@ -38,6 +42,8 @@ pub struct Bundle<'a> {
     pub root: BorrowedFd<'a>,
     /// For bind mounts: the mount's index in config.json, and its source (`O_PATH`).
     pub sources: &'a [(usize, BorrowedFd<'a>)],
+    /// The fingerprint of its own layer when it ended the last time ([`Engine::fingerprint`]), where that was seen.
+    pub ended: Option<Sha256>,
 }
 
 /// Says which volume's placeholder a source is, by device and inode; none where it lies elsewhere. An error where it
@@ -66,4 +72,32 @@ pub trait Engine: Send + Sync {
     /// `corrupt` or `denied` where two facts do not fit each other, `invalid` where a document cannot be read,
     /// `unavailable` where the engine keeps its state in a way that is not understood.
     fn measure(&self, bundle: &Bundle<'_>, placeholders: &Placeholders<'_>) -> Result<Option<Evidence>>;
+
+    /// The container that people call so: by its name, its id, or the beginning of that.
+    ///
+    /// # Errors
+    /// `invalid` where it is the beginning of several; `unavailable` where the engine's state cannot be read.
+    fn find(&self, text: &str) -> Result<Option<ContainerId>>;
+
+    /// The number of a running container's first process.
+    ///
+    /// # Errors
+    /// As [`Self::measure`].
+    fn first_process(&self, container: &ContainerId) -> Result<Option<u32>>;
+
+    /// Whether it has such a container. Where it cannot be told, it has.
+    fn knows(&self, container: &ContainerId) -> bool;
+
+    /// What a container's own layer is like now, told by one value: another one is another layer. None where this engine does not
+    /// know the container, or no longer.
+    ///
+    /// # Errors
+    /// As [`Self::measure`].
+    fn fingerprint(&self, container: &ContainerId) -> Result<Option<Sha256>>;
+
+    /// Where a running container's root filesystem is not that of its image, but for what it writes itself.
+    ///
+    /// # Errors
+    /// As [`Self::measure`].
+    fn root_changes(&self, measurement: &Measurement) -> Result<Option<RootChanges>>;
 }

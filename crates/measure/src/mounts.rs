@@ -12,6 +12,9 @@ use std::os::fd::BorrowedFd;
 /// Filesystems that bring nothing from outside.
 const KERNEL: [&str; 7] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"];
 
+/// What an engine binds into every container that asks for it, out of the host's own programs.
+pub(crate) const SHARED: &str = "/sbin/docker-init";
+
 /// The files that an engine makes for one container: destination, and where it keeps the source.
 pub(crate) type EngineFiles = Vec<(&'static str, FileId)>;
 
@@ -84,11 +87,10 @@ fn kind(
             return Ok(MountKind::Volume(volume));
         }
         let file = FileId::behind(source)?;
-        if is_bind
-            && engine
-                .iter()
-                .any(|(destination, own)| *destination == mount.destination && *own == file)
-        {
+        let is_own = |(destination, own): &(&str, FileId)| *destination == mount.destination && *own == file;
+        // A program of the host's is nobody's to write.
+        let may_be_written = mount.destination != SHARED;
+        if is_bind && engine.iter().any(is_own) && (may_be_written || read_only(mount)) {
             return Ok(MountKind::Engine);
         }
     }

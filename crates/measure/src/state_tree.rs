@@ -3,7 +3,7 @@
 
 use cofferdam_linux::file;
 use cofferdam_model::{Problem, Result};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -62,6 +62,35 @@ impl StateTree {
     pub(crate) fn look(&self, place: &str) -> Result<OwnedFd> {
         self.find(place, OFlags::PATH, ResolveFlags::NO_SYMLINKS)?
             .ok_or_else(|| self.missing(place))
+    }
+
+    /// A directory, to be listed.
+    ///
+    /// # Errors
+    /// `corrupt` where it is missing or a link is in the way.
+    pub(crate) fn directory(&self, place: &str) -> Result<OwnedFd> {
+        self.find(
+            place,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            ResolveFlags::NO_SYMLINKS,
+        )?
+        .ok_or_else(|| self.missing(place))
+    }
+
+    /// The names in a directory.
+    ///
+    /// # Errors
+    /// As [`Self::directory`].
+    pub(crate) fn entries(&self, place: &str) -> Result<Vec<String>> {
+        let directory = self.directory(place)?;
+        let unreadable =
+            |error: Errno| Problem::unavailable(format!("cannot list {}: {error}", self.shown(place)));
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&directory).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            names.extend(entry.file_name().to_str().ok().map(str::to_owned));
+        }
+        Ok(names)
     }
 
     /// The same, where there need not be one.

@@ -248,12 +248,42 @@ pub struct NewApp {
     /// Destinations at which mounts from outside are allowed, and volumes over the image's own files.
     #[serde(default)]
     pub mounts: BTreeSet<String>,
+    /// Names that may be in the environment besides the image's own. Those that lead to other code are refused here.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub env: BTreeSet<String>,
+    /// Places below which the root filesystem need not be the image's.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub changed: BTreeSet<String>,
     /// Privileges beyond the engine's default set that are allowed. Those that reach out are refused here.
     #[serde(default)]
     pub allow: BTreeSet<Privilege>,
     /// Whether a launch must bring a ticket that the app's tenant has signed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ticket: bool,
+}
+
+/// A launch rule to be learned from a container that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learn {
+    /// The app that is to have it.
+    pub app: AppName,
+    /// The container: its name, its id, or the beginning of that.
+    pub container: String,
+}
+
+/// What was learned. Nothing is made yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learned {
+    /// The app, to be made.
+    pub app: NewApp,
+    /// The container that it was learned from.
+    pub container: ContainerId,
+    /// What its rule lets in beyond the image's ordinary container, a sentence each.
+    pub lets_in: Vec<String>,
+    /// What no rule can let in: the container as it runs would be refused for it.
+    pub cannot: Vec<String>,
 }
 
 /// How long a ticket holds where nothing else is asked for.

@@ -41,6 +41,12 @@ pub struct LaunchRule {
     /// the kernel's filesystems over the image's own files.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub mounts: BTreeSet<String>,
+    /// Names that may be in the environment besides the image's own.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub env: BTreeSet<String>,
+    /// Places below which the root filesystem need not be the image's.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub changed: BTreeSet<String>,
     /// Privileges beyond the engine's default set that are allowed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub allow: BTreeSet<Privilege>,

@@ -10,6 +10,7 @@ pub mod api;
 mod app;
 mod digest;
 pub mod disk;
+pub mod environment;
 mod error;
 mod grant;
 mod ids;
@@ -29,12 +30,12 @@ pub use grant::Grant;
 pub use ids::{ContainerId, DecisionId, Epoch, Owner};
 pub use measurement::{
     IdMap, IdRange, ImageIdentity, MeasuredMount, Measurement, MountKind, Namespace, Namespaces, Privilege,
-    User,
+    RootChanges, User,
 };
 pub use name::{AppName, Label, TenantName, VolumeName};
 pub use settings::{
-    AdminSettings, DiskSettings, DockerSettings, LogFormat, LogSettings, PathSettings, PolicySettings,
-    RuntimeSettings, Settings,
+    AdminSettings, DiskSettings, DockerSettings, GuardSettings, Guarding, LogFormat, LogSettings,
+    PathSettings, PolicySettings, RuntimeSettings, Settings,
 };
 pub use size::ByteSize;
 pub use ticket::{TICKET_ANNOTATION, TICKET_VARIABLE, TicketFound};

@@ -25,6 +25,12 @@ pub struct Measurement {
     /// The first process's environment, `NAME=value`. Never leaves the daemon.
     #[serde(skip)]
     pub env: Vec<String>,
+    /// The names in it that are neither the image's own, with its value, nor the engine's.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub foreign_env: BTreeSet<String>,
+    /// What of its root filesystem is not the image's.
+    #[serde(default, skip_serializing_if = "RootChanges::is_none")]
+    pub root: RootChanges,
     /// The first process's working directory.
     pub cwd: String,
     /// The first process's user.
@@ -44,6 +50,36 @@ pub struct Measurement {
     /// The ticket that it brought; none where it brought none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<TicketFound>,
+}
+
+/// Where a root filesystem is not that of its image.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootChanges {
+    /// The places, absolute: at most [`RootChanges::PLACES_MAX`].
+    pub places: BTreeSet<String>,
+    /// There are more of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+impl RootChanges {
+    /// The most places that are named.
+    pub const PLACES_MAX: usize = 256;
+
+    /// Whether it is the image's, and nothing else.
+    pub fn is_none(&self) -> bool {
+        self.places.is_empty() && !self.more
+    }
+
+    /// One place more, or a note that there are more.
+    pub fn add(&mut self, place: &str) {
+        if self.places.len() < Self::PLACES_MAX {
+            self.places.insert(place.to_owned());
+        } else {
+            self.more |= !self.places.contains(place);
+        }
+    }
 }
 
 /// The working directory of an image that names none.
@@ -161,6 +197,8 @@ pub enum Privilege {
     Hook(String),
     /// An annotation that steers the runtime below.
     SteeringAnnotation(String),
+    /// All of these, in a rule: for the host's own tools, which have no volume.
+    Everything,
 }
 
 /// Capabilities with which a process reaches past its container's walls.
@@ -181,8 +219,8 @@ impl Privilege {
     pub fn reaches_out(&self) -> bool {
         match self {
             Privilege::Capability(name) => REACHING_CAPABILITIES.contains(&name.as_str()),
-            Privilege::BlockDevice(_) | Privilege::SteeringAnnotation(_) => true,
-            Privilege::SharedNamespace(kind) => kind == "user",
+            Privilege::BlockDevice(_) | Privilege::SteeringAnnotation(_) | Privilege::Everything => true,
+            Privilege::SharedNamespace(kind) => matches!(kind.as_str(), "pid" | "mount" | "user"),
             Privilege::Device(_)
             | Privilege::Hook(_)
             | Privilege::UnconfinedSeccomp
@@ -202,6 +240,7 @@ impl fmt::Display for Privilege {
             Privilege::UnmaskedPaths => f.write_str("unmasked-paths"),
             Privilege::Hook(path) => write!(f, "hook:{path}"),
             Privilege::SteeringAnnotation(key) => write!(f, "annotation:{key}"),
+            Privilege::Everything => f.write_str("everything"),
         }
     }
 }
@@ -212,7 +251,7 @@ impl FromStr for Privilege {
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
             Problem::invalid("not a privilege").remedy(
-                "write cap:NAME, device:PATH, hook:PATH, namespace:ipc, namespace:uts, namespace:cgroup, unconfined-seccomp or unmasked-paths",
+                "write cap:NAME, device:PATH, hook:PATH, namespace:ipc, namespace:uts, namespace:cgroup, unconfined-seccomp, unmasked-paths or everything",
             )
         };
         match text.split_once(':') {
@@ -224,6 +263,7 @@ impl FromStr for Privilege {
             Some(("namespace", kind)) => Ok(Privilege::SharedNamespace(kind.to_owned())),
             Some(("hook", path)) => Ok(Privilege::Hook(path.to_owned())),
             Some(("annotation", key)) => Ok(Privilege::SteeringAnnotation(key.to_owned())),
+            None if text == "everything" => Ok(Privilege::Everything),
             None if text == "unconfined-seccomp" => Ok(Privilege::UnconfinedSeccomp),
             None if text == "unmasked-paths" => Ok(Privilege::UnmaskedPaths),
             _ => Err(wrong()),

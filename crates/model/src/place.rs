@@ -114,8 +114,8 @@ impl Measurement {
     }
 }
 
-/// Whether the inner place is the outer one or lies below it.
-fn holds(outer: &str, inner: &str) -> bool {
+/// Whether the inner place is the outer one or lies below it; both [`plain`].
+pub fn holds(outer: &str, inner: &str) -> bool {
     outer == "/"
         || inner
             .strip_prefix(outer)

@@ -27,6 +27,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// The policy.
     pub policy: PolicySettings,
+    /// What containers are judged for that ask for no volume.
+    pub guard: GuardSettings,
     /// The daemon's log.
     pub log: LogSettings,
 }
@@ -160,6 +162,32 @@ impl Default for PolicySettings {
             directory: "/etc/cofferdam/policy".into(),
         }
     }
+}
+
+/// What containers are judged for that ask for no volume.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GuardSettings {
+    /// Containers that could reach those of others: privileged ones, with the host's devices or process ids, or in another
+    /// container's namespaces.
+    pub neighbours: Guarding,
+    /// Host paths that are bound into containers.
+    pub host_paths: Guarding,
+    /// Host paths that are forbidden out of the box and may be bound all the same, with what is below them.
+    pub allow: Vec<PathBuf>,
+}
+
+/// What becomes of what is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guarding {
+    /// It is refused.
+    #[default]
+    Enforce,
+    /// It is recorded that it would have been refused.
+    Observe,
+    /// Nobody looks for it.
+    Off,
 }
 
 /// The daemon's log, on standard error.

@@ -1,4 +1,4 @@
-//! The protocol between `cofferdam-runtime` and the daemon, version 1.
+//! The protocol between `cofferdam-runtime` and the daemon, version 2.
 //!
 //! One `SOCK_SEQPACKET` unix socket, root only. The runtime sends one [`Request`] as JSON in one packet of
 //! at most [`PACKET_MAX`] bytes, with file descriptors attached (`SCM_RIGHTS`); the daemon answers with any number
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The version both ends must name.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest packet, in bytes.
 pub const PACKET_MAX: usize = 64 * 1024;
@@ -44,6 +44,9 @@ pub struct Request {
 pub enum Verb {
     /// `create` or `run`: measure, decide, open.
     Open {
+        /// Whether one of the sources looks like a placeholder. Without it the container is guarded for something else: a host
+        /// path, or that it could reach other containers.
+        volume: bool,
         /// For each source descriptor, the index of its mount in config.json.
         sources: Vec<usize>,
     },
@@ -66,6 +69,9 @@ pub enum Reply {
     Opened {
         /// What was opened.
         opened: Vec<OpenedMount>,
+        /// Mounts whose source was judged as it was sent, and must be mounted from that very descriptor.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        as_judged: Vec<usize>,
     },
     /// It may go on as it is.
     Allowed,

@@ -69,6 +69,8 @@ fn app(n: usize, now: Timestamp) -> App {
             cwd: None,
             network: Default::default(),
             mounts: BTreeSet::new(),
+            env: BTreeSet::new(),
+            changed: BTreeSet::new(),
             allow: BTreeSet::new(),
             ticket: false,
         },
@@ -147,6 +149,8 @@ fn measurement(n: usize, round: usize, mount: &MeasuredMount) -> Measurement {
         healthcheck: None,
         argv: if round % 4 == 2 { shell } else { command },
         env: Vec::new(),
+        foreign_env: BTreeSet::new(),
+        root: Default::default(),
         cwd: "/".to_owned(),
         user: User {
             owner: Owner { uid: 1000, gid: 1000 },

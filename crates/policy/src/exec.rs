@@ -4,7 +4,8 @@
 //! arrives as JSON that the real runtime, written in Go, will read again; what the two would read differently
 //! (keys in another case, keys twice) is refused.
 
-use cofferdam_model::{Measurement, Owner, Privilege, Problem, Result};
+use crate::rule::{self, Mismatch};
+use cofferdam_model::{App, Measurement, Owner, Privilege, Problem, Result};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,6 +107,24 @@ pub fn refuse_reaching(process: &ExecProcess) -> Result<()> {
         reaching.join(", ")
     ))
     .remedy("add it without --privileged"))
+}
+
+/// Refuses a healthcheck in a container whose root filesystem has been changed where the app's rule does not allow that.
+///
+/// # Errors
+/// `Denied`, naming the places.
+pub fn refuse_other_code(app: &App, measurement: &Measurement) -> Result<()> {
+    match rule::root(&app.rule, measurement) {
+        None => Ok(()),
+        Some(difference) => Err(Problem::denied(format!(
+            "the healthcheck would run beside other code than the image's: {}",
+            Mismatch {
+                app: app.name.clone(),
+                difference
+            }
+        ))
+        .remedy("make the container anew")),
+    }
 }
 
 #[derive(Deserialize)]

@@ -27,6 +27,8 @@ pub(crate) fn app(name: &str, image: u8) -> App {
             cwd: None,
             network: Default::default(),
             mounts: BTreeSet::new(),
+            env: BTreeSet::new(),
+            changed: BTreeSet::new(),
             allow: BTreeSet::new(),
             ticket: false,
         },
@@ -78,6 +80,8 @@ pub(crate) fn measurement() -> Measurement {
         healthcheck: Some(texts(&["/bin/sh", "-c", "pg_isready"])),
         argv: texts(&["docker-entrypoint.sh", "postgres"]),
         env: texts(&["PATH=/usr/bin", "PGDATA=/var/lib/postgresql/data"]),
+        foreign_env: BTreeSet::new(),
+        root: Default::default(),
         cwd: "/".into(),
         user: User {
             owner: Owner { uid: 999, gid: 999 },

@@ -5,6 +5,8 @@
 //! | `rule` | where a measurement differs from an app's launch rule |
 //! | `facts` | apps and grants, indexed, in memory |
 //! | `judge` | which app a container is, and what it may open: Cedar decides |
+//! | `learn` | a launch rule from a container that ran |
+//! | `neighbour` | whether a container without a volume could reach those of others |
 //! | `exec` | whether an added process is the image's own healthcheck |
 //!
 //! Opening a volume takes an [`Admitted`], and only [`Judge::open`] can make one. Everything that is not
@@ -16,14 +18,18 @@ mod cedar;
 mod exec;
 mod facts;
 mod judge;
+mod learn;
 mod names;
+mod neighbour;
 mod rule;
 mod shown;
 
 #[cfg(test)]
 mod fixture;
 
-pub use exec::{ExecProcess, is_healthcheck, refuse_reaching};
+pub use exec::{ExecProcess, is_healthcheck, refuse_other_code, refuse_reaching};
 pub use facts::Facts;
 pub use judge::{Admitted, Judge, Verdict};
+pub use learn::{Learned, learn};
+pub use neighbour::{neighbour, reaches};
 pub use rule::{Difference, Laid, Mismatch, mismatches};

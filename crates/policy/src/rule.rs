@@ -5,13 +5,12 @@
 //! rule. Every difference is told, not only the first, so that a launch can be put right in one go.
 //!
 //! What this does not do: decide. A rule that matches proves who the container is, not what it may open. Places
-//! are judged as they are written: one that leads to code through a symlink in the image is not seen. Nor is the
-//! environment judged, which may lead to code as well.
+//! are judged as they are written: one that leads to code through a symlink in the image is not seen.
 
 use crate::shown;
 use cofferdam_model::{
     AppName, Command, LaunchRule, MeasuredMount, Measurement, MountKind, Namespace, NetworkRule, Owner,
-    Privilege, Sha256, TicketFound, UserRule, place,
+    Privilege, Sha256, TicketFound, UserRule, environment, place,
 };
 use std::fmt;
 
@@ -81,6 +80,17 @@ pub enum Difference {
         /// Where the container sees it.
         destination: String,
     },
+    /// A name in the environment that the rule does not name.
+    Environment(String),
+    /// One that no rule can allow: it leads to other code than the image's.
+    LeadsToCode(String),
+    /// A root filesystem that is not the image's where the rule does not say that it need not be.
+    Changed {
+        /// The places; all where there are more than were looked at.
+        places: Vec<String>,
+        /// There are more.
+        more: bool,
+    },
     /// A privilege that the rule does not name.
     Privilege(Privilege),
     /// A privilege that no rule can allow.
@@ -113,6 +123,8 @@ pub fn mismatches(rule: &LaunchRule, app: &AppName, measurement: &Measurement) -
         .chain(user(rule, measurement))
         .chain(directory(rule, measurement))
         .chain(mounts(rule, measurement))
+        .chain(environment(rule, measurement))
+        .chain(root(rule, measurement))
         .chain(privileges(rule, measurement))
         .chain(namespaces(rule, measurement))
         .chain(ticket(rule, app, measurement));
@@ -122,6 +134,23 @@ pub fn mismatches(rule: &LaunchRule, app: &AppName, measurement: &Measurement) -
             difference,
         })
         .collect()
+}
+
+/// The same for a container without a volume: there a rule may allow what reaches out of it.
+pub(crate) fn mismatches_without_volume(
+    rule: &LaunchRule,
+    app: &AppName,
+    measurement: &Measurement,
+) -> Vec<Mismatch> {
+    let allows =
+        |privilege: &Privilege| rule.allow.contains(privilege) || rule.allow.contains(&Privilege::Everything);
+    let mut found = mismatches(rule, app, measurement);
+    found.retain(|mismatch| match &mismatch.difference {
+        Difference::WayOut(privilege) | Difference::Privilege(privilege) => !allows(privilege),
+        Difference::Namespace { kind, .. } => !allows(&Privilege::SharedNamespace((*kind).to_owned())),
+        _ => true,
+    });
+    found
 }
 
 fn image(rule: &LaunchRule, measurement: &Measurement) -> Option<Difference> {
@@ -189,6 +218,33 @@ fn mounted(rule: &LaunchRule, measurement: &Measurement, mount: &MeasuredMount) 
     }
     let is_named = || rule.mounts.iter().any(|place| place::same(place, &destination));
     (measurement.is_hidden_by(mount) && !is_named()).then_some(Difference::OverImage { what, destination })
+}
+
+/// What leads to other code counts even where the rule names it.
+fn environment(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Item = Difference> {
+    measurement.foreign_env.iter().filter_map(|name| {
+        if environment::leads_to_code(name) {
+            Some(Difference::LeadsToCode(name.clone()))
+        } else if rule.env.contains(name) {
+            None
+        } else {
+            Some(Difference::Environment(name.clone()))
+        }
+    })
+}
+
+/// Where the root filesystem is not the image's, and need be.
+pub(crate) fn root(rule: &LaunchRule, measurement: &Measurement) -> Option<Difference> {
+    let allows = |place: &String| rule.changed.iter().any(|outer| place::holds(outer, place));
+    let found = &measurement.root;
+    let places: Vec<String> = found
+        .places
+        .iter()
+        .filter(|place| !allows(place))
+        .cloned()
+        .collect();
+    let more = found.more && !rule.changed.contains("/");
+    (more || !places.is_empty()).then_some(Difference::Changed { places, more })
 }
 
 fn privileges(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Item = Difference> {
@@ -284,6 +340,22 @@ impl fmt::Display for Mismatch {
                 f,
                 "a mount from outside at {} is not in the rule of app {app}",
                 shown::text(destination)
+            ),
+            Difference::Environment(name) => write!(
+                f,
+                "the environment has {} from outside, which is not in the rule of app {app}",
+                shown::text(name)
+            ),
+            Difference::LeadsToCode(name) => write!(
+                f,
+                "the environment has {} from outside, which leads to other code than the image's; no rule can allow that",
+                shown::text(name)
+            ),
+            Difference::Changed { places, more } => write!(
+                f,
+                "its root filesystem is not the image's: {} {}, which is not in the rule of app {app}",
+                shown::list(places),
+                if *more { "and more were changed" } else { "changed" }
             ),
             Difference::Privilege(privilege) => write!(
                 f,

@@ -1,6 +1,7 @@
 //! One question to the daemon (`cofferdam_model::wire`), and its answer. No answer is a refusal.
 
 use crate::bundle::Bundle;
+use crate::guarded::Guarded;
 use cofferdam_linux::{file, packet};
 use cofferdam_model::wire::{DESCRIPTORS_MAX, OpenedMount, PACKET_MAX, Reply, Request, VERSION, Verb};
 use cofferdam_model::{ContainerId, Problem, Result, Settings};
@@ -12,6 +13,13 @@ use std::time::Duration;
 /// What was opened: which mount of config.json, and the detached mount for it.
 pub(crate) type Opened = Vec<(OpenedMount, OwnedFd)>;
 
+/// What a container was given.
+pub(crate) struct Given {
+    pub(crate) opened: Opened,
+    /// Mounts that are to be made from the bundle's own descriptors, as they were judged.
+    pub(crate) as_judged: Vec<usize>,
+}
+
 /// Asks for the volumes of a container that is about to be created.
 ///
 /// # Errors
@@ -21,7 +29,8 @@ pub(crate) fn open(
     container: ContainerId,
     runtime_root: PathBuf,
     bundle: &Bundle,
-) -> Result<Opened> {
+    guarded: Guarded,
+) -> Result<Given> {
     if bundle.sources.len() > DESCRIPTORS_MAX - 2 {
         let count = bundle.sources.len();
         return Err(Problem::invalid(format!(
@@ -35,12 +44,14 @@ pub(crate) fn open(
     let mut descriptors = vec![config.as_fd(), root.as_fd()];
     descriptors.extend(bundle.sources.iter().map(|(_, source)| source.as_fd()));
     let verb = Verb::Open {
+        volume: guarded.volume,
         sources: bundle.sources.iter().map(|(index, _)| *index).collect(),
     };
     match question(settings, container, runtime_root, verb, &descriptors)? {
-        (Reply::Opened { opened }, mounts) if opened.len() == mounts.len() => {
-            Ok(opened.into_iter().zip(mounts).collect())
-        }
+        (Reply::Opened { opened, as_judged }, mounts) if opened.len() == mounts.len() => Ok(Given {
+            opened: opened.into_iter().zip(mounts).collect(),
+            as_judged,
+        }),
         (reply, _) => Err(unfitting(&reply)),
     }
 }

@@ -5,12 +5,12 @@
 //! runtime reads from the bundle what it always reads, the bundle on disk stays as the engine wrote it, and all of
 //! it is gone when the last process of the namespace is. See `docs/decisions/0002-config-is-laid-over.md`.
 
-use crate::ask::Opened;
+use crate::ask::Given;
 use crate::bundle::Bundle;
 use cofferdam_linux::mount::{self, DetachedMount};
 use cofferdam_model::wire::OpenedMount;
 use cofferdam_model::{Problem, Result, Settings, TICKET_ANNOTATION, TICKET_VARIABLE};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{self, Write};
@@ -25,27 +25,53 @@ const TMPFS_INODES: u64 = 1024;
 ///
 /// # Errors
 /// `internal` where the kernel refuses; nothing has changed for anybody else then.
-pub(crate) fn attach(settings: &Settings, bundle: &Bundle, mounts: Opened) -> Result<()> {
+pub(crate) fn attach(settings: &Settings, bundle: &Bundle, given: Given) -> Result<()> {
+    if given.opened.is_empty() && given.as_judged.is_empty() {
+        return Ok(());
+    }
     let place = settings.attach();
     let mut config = bundle.config.clone();
-    for (opened, _) in &mounts {
-        redirect(&mut config, opened, &place)?;
+    let mut mounts = Vec::new();
+    for (opened, descriptor) in given.opened {
+        redirect(&mut config, opened.mount, &place)?;
+        restrict(&mut config, &opened);
+        mounts.push((opened.mount, true, DetachedMount::from(descriptor)));
+    }
+    for index in given.as_judged {
+        redirect(&mut config, index, &place)?;
+        mounts.push(judged(bundle, index)?);
     }
     take_ticket(&mut config);
     place_all(&place, &bundle.path, &config, mounts).map_err(|error| {
-        Problem::internal(format!(
-            "cannot place the opened volumes for the container: {error}"
-        ))
+        Problem::internal(format!("cannot place what was opened for the container: {error}"))
     })
 }
 
-fn place_all(place: &Path, bundle: &Path, config: &Value, mounts: Opened) -> io::Result<()> {
+/// A source, to be mounted from the descriptor that was judged: no name of it is looked up again.
+fn judged(bundle: &Bundle, index: usize) -> Result<Placed> {
+    let source = bundle.sources.iter().find(|(of, _)| *of == index);
+    let (_, source) = source.ok_or_else(|| unknown(index))?;
+    let fail = |error: io::Error| Problem::internal(format!("cannot mount a host path: {error}"));
+    let facts = rustix::fs::fstat(source).map_err(|error| fail(error.into()))?;
+    let is_directory = FileType::from_raw_mode(facts.st_mode) == FileType::Directory;
+    let mount = DetachedMount::tree_of(source.as_fd()).map_err(fail)?;
+    Ok((index, is_directory, mount))
+}
+
+/// The number of a mount, whether it is a directory, and what is mounted.
+type Placed = (usize, bool, DetachedMount);
+
+fn place_all(place: &Path, bundle: &Path, config: &Value, mounts: Vec<Placed>) -> io::Result<()> {
     mount::enter_private_namespace()?;
     DetachedMount::tmpfs(TMPFS_SIZE, TMPFS_INODES, 0o700)?.attach_at(place)?;
-    for (opened, descriptor) in mounts {
-        let target = place.join(opened.mount.to_string());
-        rustix::fs::mkdir(&target, Mode::RWXU)?;
-        DetachedMount::from(descriptor).attach_at(&target)?;
+    for (index, is_directory, mount) in mounts {
+        let target = place.join(index.to_string());
+        if is_directory {
+            rustix::fs::mkdir(&target, Mode::RWXU)?;
+        } else {
+            File::create_new(&target)?;
+        }
+        mount.attach_at(&target)?;
     }
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let mut ours = File::from(rustix::fs::open(
@@ -59,31 +85,40 @@ fn place_all(place: &Path, bundle: &Path, config: &Value, mounts: Opened) -> io:
     mount::attach_over(DetachedMount::clone_of(ours.as_fd())?, theirs.as_fd())
 }
 
-/// Points one mount of config.json at its opened volume. Every other field stays as it is.
-fn redirect(config: &mut Value, opened: &OpenedMount, place: &Path) -> Result<()> {
-    let missing = || {
-        Problem::internal(format!(
-            "cofferdamd opened mount {}, which config.json does not have",
-            opened.mount
-        ))
-    };
+fn unknown(index: usize) -> Problem {
+    Problem::internal(format!(
+        "cofferdamd opened mount {index}, which config.json does not have"
+    ))
+}
+
+/// Points one mount of config.json at what is placed for it. Every other field stays as it is.
+fn redirect(config: &mut Value, index: usize, place: &Path) -> Result<()> {
     let mount = config
         .get_mut("mounts")
-        .and_then(|mounts| mounts.get_mut(opened.mount))
+        .and_then(|mounts| mounts.get_mut(index))
         .and_then(Value::as_object_mut)
-        .ok_or_else(missing)?;
-    let source = place.join(opened.mount.to_string());
+        .ok_or_else(|| unknown(index))?;
+    let source = place.join(index.to_string());
     mount.insert(
         "source".to_owned(),
         Value::from(source.to_string_lossy().into_owned()),
     );
+    Ok(())
+}
+
+/// Adds to a volume's options what it is restricted to.
+fn restrict(config: &mut Value, opened: &OpenedMount) {
+    let mount = config
+        .get_mut("mounts")
+        .and_then(|mounts| mounts.get_mut(opened.mount))
+        .and_then(Value::as_object_mut);
+    let Some(mount) = mount else { return };
     let asked = mount
         .get("options")
         .and_then(Value::as_array)
         .map(Vec::as_slice)
         .unwrap_or_default();
     mount.insert("options".to_owned(), restricted(asked, opened.read_only));
-    Ok(())
 }
 
 /// A ticket is for the daemon, not for what runs in the container.
@@ -127,15 +162,12 @@ mod tests {
         let mut config = json!({"ociVersion": "1.0.2", "x-unknown": [1, 18_446_744_073_709_551_615_u64], "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc"},
             {"destination": "/data", "type": "bind", "source": "/p/a.b", "options": ["rbind", "rw", "suid"], "x-more": null}]});
-        redirect(
-            &mut config,
-            &OpenedMount {
-                mount: 1,
-                read_only: true,
-            },
-            Path::new("/run/cofferdam/attach"),
-        )
-        .unwrap();
+        let opened = OpenedMount {
+            mount: 1,
+            read_only: true,
+        };
+        redirect(&mut config, 1, Path::new("/run/cofferdam/attach")).unwrap();
+        restrict(&mut config, &opened);
         let expected = json!({"ociVersion": "1.0.2", "x-unknown": [1, 18_446_744_073_709_551_615_u64], "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc"},
             {"destination": "/data", "type": "bind", "source": "/run/cofferdam/attach/1",
@@ -146,17 +178,7 @@ mod tests {
     #[test]
     fn a_mount_that_is_not_there_is_refused() {
         let mut config = json!({"mounts": []});
-        assert!(
-            redirect(
-                &mut config,
-                &OpenedMount {
-                    mount: 0,
-                    read_only: false
-                },
-                Path::new("/x")
-            )
-            .is_err()
-        );
+        assert!(redirect(&mut config, 0, Path::new("/x")).is_err());
     }
 
     #[test]

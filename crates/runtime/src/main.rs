@@ -1,6 +1,6 @@
 //! `cofferdam-runtime`: what an engine calls as its OCI runtime.
 //!
-//! It looks at the verb. `create` and `run` of a container with a volume, and `exec` and `checkpoint` in one that holds
+//! It looks at the verb. `create` and `run` of a container with a volume, of one that binds a host path or could reach others, and `exec` and `checkpoint` in one that holds
 //! a volume, are asked of the daemon first; everything else goes straight to the real runtime. In the end the
 //! process always becomes the real runtime, or says why not.
 //!
@@ -11,6 +11,7 @@ mod arguments;
 mod ask;
 mod attach;
 mod bundle;
+mod guarded;
 mod handover;
 mod report;
 mod verbs;

@@ -2,11 +2,12 @@
 
 use crate::arguments::Invocation;
 use crate::bundle::Bundle;
+use crate::guarded::{Guarded, guarded};
 use crate::report::Log;
 use crate::{ask, attach};
 use cofferdam_linux::file;
 use cofferdam_model::wire::Verb;
-use cofferdam_model::{ContainerId, Problem, Result, Settings};
+use cofferdam_model::{ContainerId, ErrorKind, Guarding, Problem, Result, Settings};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -32,15 +33,27 @@ pub(crate) fn prepare(given: &[OsString], log: &mut Log) -> Result<Settings> {
     Ok(settings)
 }
 
-/// A container with a volume is measured, judged and opened by the daemon.
+/// A guarded container is measured, judged and opened by the daemon.
 fn create(settings: &Settings, invocation: &Invocation) -> Result<()> {
     let (path, container) = invocation.create()?;
     let bundle = Bundle::open(&path)?;
-    if !bundle.may_have_placeholder()? {
+    let Some(guarded) = guarded(settings, &container, &bundle)? else {
         return Ok(());
+    };
+    let root = runtime_root(settings, invocation);
+    match ask::open(settings, container, root, &bundle, guarded) {
+        Ok(given) => attach::attach(settings, &bundle, given),
+        // Where containers are only observed, nothing depends on an observer that is away.
+        Err(problem) if problem.kind == ErrorKind::Unavailable && only_observed(settings, guarded) => Ok(()),
+        Err(problem) => Err(problem),
     }
-    let mounts = ask::open(settings, container, runtime_root(settings, invocation), &bundle)?;
-    attach::attach(settings, &bundle, mounts)
+}
+
+/// Whether whatever the daemon had said, the container would start.
+fn only_observed(settings: &Settings, guarded: Guarded) -> bool {
+    let guard = &settings.guard;
+    let modes = [guard.neighbours, guard.host_paths];
+    !guarded.volume && !modes.contains(&Guarding::Enforce)
 }
 
 /// Another process beside a volume is judged.

@@ -11,7 +11,7 @@ cases!("bad_input":
     making_again_with_other_properties_is_a_conflict,
     making_again_with_the_same_properties_succeeds,
     an_image_that_does_not_exist_is_named,
-    a_privilege_that_reaches_out_cannot_be_allowed,
+    a_privilege_that_reaches_out_opens_no_volume_whatever_the_rule_says,
     a_tenant_that_owns_things_is_not_removed,
     docker_refuses_a_volume_that_does_not_exist,
     megabytes_of_arguments_are_refused_and_kept_short,
@@ -100,17 +100,22 @@ fn an_image_that_does_not_exist_is_named(scene: &mut Scene) -> Outcome {
     Ok(())
 }
 
-fn a_privilege_that_reaches_out_cannot_be_allowed(scene: &mut Scene) -> Outcome {
-    let name = scene.named("app");
-    for privilege in [
-        "cap:SYS_ADMIN",
-        "cap:SYS_PTRACE",
-        "block-device:/dev/sda",
-        "namespace:user",
-    ] {
+fn a_privilege_that_reaches_out_opens_no_volume_whatever_the_rule_says(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &[])?;
+    for (number, (privilege, option)) in [
+        ("cap:SYS_ADMIN", ["--cap-add", "SYS_ADMIN"]),
+        ("cap:SYS_PTRACE", ["--cap-add", "SYS_PTRACE"]),
+        ("everything", ["--device", "/dev/loop0"]),
+        ("namespace:pid", ["--pid", "host"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let app = scene.app(&format!("app{number}"), "tiny:1", &["--allow", privilege])?;
+        scene.grant(&volume, &app, &[])?;
         scene
-            .cofferdam(&["app", "create", &name, "--image", "tiny:1", "--allow", privilege])?
-            .refused(&[])?;
+            .run(&volume, &option, "tiny:1", &[])?
+            .refused(&["cofferdam:", &volume])?;
     }
     Ok(())
 }

@@ -7,15 +7,18 @@ mod crash;
 mod daemon_life;
 mod deny;
 mod exec;
+mod guarded;
 mod ids;
 mod leases;
 mod lost_ground;
+mod measured;
 mod opening;
 mod placeholder;
 mod plugin;
 mod postgres;
 mod scene;
 mod sealed;
+mod survey;
 mod tenants;
 mod tickets;
 mod walls;
@@ -53,6 +56,9 @@ pub fn all() -> Vec<Case> {
         leases::CASES,
         deny::CASES,
         walls::CASES,
+        measured::CASES,
+        guarded::CASES,
+        survey::CASES,
         placeholder::CASES,
         exec::CASES,
         wrapper::CASES,

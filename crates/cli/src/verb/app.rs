@@ -23,6 +23,7 @@ const ARGV_SHOWN: usize = 40;
     cofferdam app show payments.postgres")]
 pub(crate) enum App {
     Create(Create),
+    Learn(Learn),
     /// List the applications
     #[command(after_help = "Examples:\n  cofferdam app ls\n  cofferdam app ls --tenant payments --json")]
     Ls {
@@ -51,13 +52,14 @@ pub(crate) enum App {
 
 /// Make an application: pin an image, and say what its containers may be
 ///
-/// The rule is strict: the image's own command and directory, a network of its own, no mounts from outside,
-/// nothing laid over the image's own files, no added privilege. Each option relaxes one point.
+/// The rule is strict: the image's own command, directory and environment, a root filesystem that nobody has changed, a network of
+/// its own, no mounts from outside, nothing laid over the image's own files, no added privilege. Each option relaxes one point.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cofferdam app create payments.postgres --image postgres:16\n  \
     cofferdam app create payments.report --image debian:12 --user 1000:1000 -- /usr/bin/report --daily\n  \
     cofferdam app create payments.api --image api:3 --require-ticket\n  \
+    cofferdam app create payments.postgres --image postgres:16 --allow-env POSTGRES_PASSWORD\n  \
     cofferdam app create web --image nginx:1.27 --allow-mount /etc/nginx/conf.d --allow cap:NET_ADMIN")]
 pub(crate) struct Create {
     /// The application, as tenant.name
@@ -78,6 +80,13 @@ pub(crate) struct Create {
     /// be given again
     #[arg(long, value_name = "DEST", value_parser = parse_destination)]
     allow_mount: Vec<String>,
+    /// A name that may be in the environment besides the image's own, such as POSTGRES_PASSWORD; can be given again
+    #[arg(long, value_name = "NAME")]
+    allow_env: Vec<String>,
+    /// A place below which the root filesystem need not be the image's, such as a file that is copied into the container before
+    /// it starts, or that its entrypoint changes; / for any. Can be given again
+    #[arg(long, value_name = "PLACE", value_parser = parse_destination)]
+    allow_changed: Vec<String>,
     /// A privilege that is allowed, such as cap:NET_ADMIN, device:/dev/fuse or namespace:ipc; can be given again
     #[arg(long, value_name = "PRIVILEGE")]
     allow: Vec<Privilege>,
@@ -88,6 +97,57 @@ pub(crate) struct Create {
     /// The whole argv it must run with, the program first. The image's own where this is left out
     #[arg(last = true)]
     argv: Vec<String>,
+}
+
+/// Make an application from a container that runs: its rule fits that container, and lets in as little else as it can
+///
+/// What the rule lets in beyond the image's ordinary container is told, and what no rule can let in.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    cofferdam app learn payments.postgres --container postgres-1\n  \
+    cofferdam app learn payments.postgres --container 3f2a --dry-run")]
+pub(crate) struct Learn {
+    /// The application, as tenant.name
+    app: AppName,
+    /// The container: its name, its id, or the beginning of that. It must run, with any runtime
+    #[arg(long, value_name = "CONTAINER")]
+    container: String,
+    /// Tell what would be made, and make nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Learn {
+    fn run(&self, context: &Context) -> Result<Report> {
+        let asked = api::Learn {
+            app: self.app.clone(),
+            container: self.container.clone(),
+        };
+        let learned: api::Learned = context.daemon.post("/v1/learn", &asked)?;
+        if !self.dry_run && learned.cannot.is_empty() {
+            context.daemon.post::<Record>("/v1/apps", &learned.app)?;
+        }
+        context.answer(&learned, || self.told(&learned))
+    }
+
+    fn told(&self, learned: &api::Learned) -> Report {
+        let container = learned.container.short();
+        let made = match (learned.cannot.is_empty(), self.dry_run) {
+            (false, _) => format!(
+                "no rule fits container {container}, and {} was not made",
+                self.app
+            ),
+            (true, true) => format!("{} would be what container {container} is", self.app),
+            (true, false) => format!("{} is what container {container} is", self.app),
+        };
+        let report = Report::default().line(format_args!("{made}: image {}", learned.app.image));
+        let report = learned.lets_in.iter().fold(report, |report, sentence| {
+            report.note(format_args!("it lets in {}", visible::visible(sentence)))
+        });
+        learned.cannot.iter().fold(report, |report, sentence| {
+            report.note(format_args!("it cannot: {}", visible::visible(sentence)))
+        })
+    }
 }
 
 fn network_parser() -> impl TypedValueParser<Value = NetworkRule> {
@@ -130,6 +190,7 @@ impl App {
     pub(crate) fn run(&self, context: &Context) -> Result<Report> {
         match self {
             App::Create(create) => create.run(context),
+            App::Learn(learn) => learn.run(context),
             App::Ls { tenant } => list(tenant.as_ref(), context),
             App::Show { app } => show(app, context),
             App::Rm { app, sign_with } => remove(app, sign_with.as_deref(), context),
@@ -166,6 +227,8 @@ impl Create {
             cwd: self.workdir.clone(),
             network: self.network,
             mounts: self.allow_mount.iter().cloned().collect(),
+            env: self.allow_env.iter().cloned().collect(),
+            changed: self.allow_changed.iter().cloned().collect(),
             allow: self.allow.iter().cloned().collect(),
             ticket: self.require_ticket,
         }
@@ -219,6 +282,8 @@ fn show(name: &AppName, context: &Context) -> Result<Report> {
             ("directory", directory(rule)),
             ("network", network.to_owned()),
             ("allowed mounts", listed(rule.mounts.iter())),
+            ("added environment", listed(rule.env.iter())),
+            ("may be changed", listed(rule.changed.iter())),
             ("added privileges", listed(rule.allow.iter())),
             ("ticket", ticket(rule).to_owned()),
             ("created", age::full(app.created, context.now)),

@@ -87,7 +87,7 @@ fn users_mounts_and_privileges() {
         "--user=+1",
         "--user=1:2:3",
         "--network=bridge",
-        "--allow=everything",
+        "--allow=anything",
         "--allow-mount=relative",
         "--allow-mount=/a/../b",
         "--allow-mount=//bin",

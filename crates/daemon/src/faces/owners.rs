@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use cofferdam_model::api::{NewApp, NewTicket};
-use cofferdam_model::{AppName, Result};
+use cofferdam_model::{AppName, Privilege, Result};
 use std::sync::Arc;
 
 /// The routes.
@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<Arc<Daemon>> {
         )
         .route("/v1/apps", get(apps).post(create_app))
         .route("/v1/apps/{app}", get(app).delete(remove_app))
+        .route("/v1/learn", post(learn))
         .route("/v1/tickets", post(issue_ticket))
 }
 
@@ -98,6 +99,10 @@ async fn create_app(State(daemon): Shared, Extension(asker): Who, body: Bytes) -
     let app = async {
         let new: NewApp = parse(&body)?;
         asker.must_own(new.name.tenant())?;
+        // It would reach past every tenant's walls.
+        if new.allow.iter().any(Privilege::reaches_out) {
+            asker.must_operate()?;
+        }
         let image = docker_api::image_config(&daemon.settings, &new.image).await?;
         operations::pinned(new, image)
     };
@@ -105,6 +110,15 @@ async fn create_app(State(daemon): Shared, Extension(asker): Who, body: Bytes) -
         Ok(app) => done(&daemon, move |d| operations::create_app(d, &app)).await,
         Err(problem) => respond::<()>(Err(problem)),
     }
+}
+
+async fn learn(State(daemon): Shared, Extension(asker): Who, body: Bytes) -> Response {
+    done(&daemon, move |d| {
+        // What a container runs is not for every tenant to see.
+        asker.must_operate()?;
+        operations::learn(d, &parse(&body)?)
+    })
+    .await
 }
 
 async fn app(State(daemon): Shared, Extension(asker): Who, Path(name): Path<String>) -> Response {

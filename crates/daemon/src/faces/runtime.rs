@@ -144,7 +144,7 @@ fn ask(
     }
     let mut descriptors = packet.descriptors.into_iter();
     match request.verb {
-        Verb::Open { sources } => {
+        Verb::Open { volume, sources } => {
             let config = document(descriptors.next())?;
             let root = descriptors.next().ok_or_else(too_few)?;
             let sources = paired(sources, descriptors)?;
@@ -154,10 +154,12 @@ fn ask(
                 config,
                 root,
                 sources,
+                volume,
                 caller,
             };
-            let (opened, mounts) = road::open(daemon, asked, progress)?.into_iter().unzip();
-            Ok((Reply::Opened { opened }, mounts))
+            let road::Given { opened, as_judged } = road::open(daemon, asked, progress)?;
+            let (opened, mounts) = opened.into_iter().unzip();
+            Ok((Reply::Opened { opened, as_judged }, mounts))
         }
         Verb::Exec { process } => {
             let process = if process {

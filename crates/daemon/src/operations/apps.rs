@@ -6,7 +6,7 @@ use crate::daemon::Daemon;
 use crate::sealed::Signer;
 use crate::state::{Change, Record, app_key, grant_key};
 use cofferdam_model::api::NewApp;
-use cofferdam_model::{App, AppName, Command, LaunchRule, Problem, Result, Sha256, place};
+use cofferdam_model::{App, AppName, Command, LaunchRule, Problem, Result, Sha256, environment, place};
 use jiff::Timestamp;
 
 /// The app that `new` describes, with its image pinned.
@@ -21,6 +21,8 @@ pub(crate) fn pinned(new: NewApp, image: Sha256) -> Result<App> {
         cwd: new.cwd,
         network: new.network,
         mounts: new.mounts,
+        env: new.env,
+        changed: new.changed,
         allow: new.allow,
         ticket: new.ticket,
     };
@@ -38,14 +40,18 @@ pub(crate) fn pinned(new: NewApp, image: Sha256) -> Result<App> {
 /// # Errors
 /// `invalid`, with what is wrong with it.
 pub(super) fn sane(rule: &LaunchRule) -> Result<()> {
-    if let Some(privilege) = rule.allow.iter().find(|privilege| privilege.reaches_out()) {
+    if let Some(name) = rule.env.iter().find(|name| !environment::is_name(name)) {
+        return Err(Problem::invalid(format!("{name:?} is no name in an environment"))
+            .remedy("write the name alone, such as POSTGRES_PASSWORD"));
+    }
+    if let Some(name) = rule.env.iter().find(|name| environment::leads_to_code(name)) {
         return Err(Problem::invalid(format!(
-            "{privilege} reaches out of the container; no rule can allow it beside a volume"
+            "{name} leads a program to other code than the image's; no rule can allow it from outside"
         ))
-        .remedy("leave it out, or give the container no volume"));
+        .remedy("have it in the image's own environment"));
     }
     let is_odd = |text: &&String| place::plain(text).is_none();
-    if let Some(place) = rule.mounts.iter().find(is_odd) {
+    if let Some(place) = rule.mounts.iter().chain(&rule.changed).find(is_odd) {
         return Err(Problem::invalid(format!("{place:?} is no place in a container"))
             .remedy("write a path from /, without //, . or .., such as /etc/app.conf"));
     }
@@ -145,6 +151,8 @@ mod tests {
             cwd: cwd.map(str::to_owned),
             network: Default::default(),
             mounts: mounts.iter().map(|place| (*place).to_owned()).collect(),
+            env: Default::default(),
+            changed: Default::default(),
             allow: Default::default(),
             ticket: false,
         };

@@ -5,7 +5,7 @@ use super::{Refusal, held, record};
 use crate::daemon::Daemon;
 use crate::sealed;
 use cofferdam_model::{Attachment, ContainerId, Kind, Measurement, Problem, Result};
-use cofferdam_policy::{ExecProcess, is_healthcheck, refuse_reaching};
+use cofferdam_policy::{ExecProcess, is_healthcheck, refuse_other_code, refuse_reaching};
 use jiff::Timestamp;
 use tracing::debug;
 
@@ -30,6 +30,7 @@ pub(crate) fn exec(
         by_deeds(daemon, held, !healthcheck, now)?;
         // One disk sync every few seconds for each container would buy nothing.
         if healthcheck {
+            runs_the_images_code(daemon, measurement, held)?;
             return Ok(());
         }
         record::reached(daemon, "exec", measurement, held)
@@ -49,6 +50,24 @@ fn by_deeds(daemon: &Daemon, held: &[Attachment], exec: bool, now: Timestamp) ->
         if volume.sealed.is_some() {
             sealed::allows_reaching(daemon, &volume, attachment, &app.rule, exec, now)?;
         }
+    }
+    Ok(())
+}
+
+/// A healthcheck runs what lies in the container by now: nobody may have laid other code there (`docker cp`).
+fn runs_the_images_code(daemon: &Daemon, measurement: &Measurement, held: &[Attachment]) -> Result<()> {
+    let mut changes = None;
+    for engine in &daemon.engines {
+        changes = changes.or(engine.root_changes(measurement)?);
+    }
+    let found = Measurement {
+        root: changes.unwrap_or_default(),
+        ..measurement.clone()
+    };
+    let known = daemon.state.now();
+    let apps = held.iter().filter_map(|held| known.facts().app(&held.app));
+    for app in apps {
+        refuse_other_code(app, &found)?;
     }
     Ok(())
 }

@@ -7,21 +7,24 @@
 use super::held;
 use crate::daemon::Daemon;
 use crate::sealed;
-use crate::state::{Change, Record, lease_key, measured_key};
+use crate::state::{Change, Record, ended_key, lease_key, measured_key};
 use cofferdam_linux::file;
 use cofferdam_linux::process::{self, Process as LiveProcess};
 use cofferdam_linux::readiness::Readable;
-use cofferdam_model::{Attachment, ContainerId, Problem, Process, Result, VolumeId};
+use cofferdam_model::{Attachment, ContainerId, Problem, Process, Result, Sha256, VolumeId};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
-use tracing::{info, warn};
+use std::time::{Duration, Instant};
+use tracing::{debug, info, warn};
 
 /// How long to wait before a registry that cannot be written is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether somebody else has released a container.
+const MOMENT: Duration = Duration::from_millis(5);
 
 /// Follows the process that stands for a container until the container has ended, then releases what it holds.
 ///
@@ -94,7 +97,7 @@ fn follow_or_release(
             hand_over(daemon, container, mine, next)?;
             Ok(Some(next))
         }
-        None => release(daemon, container, mine).map(|()| None),
+        None => release(daemon, container, mine, Seen::AsItEnded).map(|()| None),
     }
 }
 
@@ -170,9 +173,43 @@ fn hand_over(daemon: &Daemon, container: &ContainerId, mine: Process, next: Proc
     })
 }
 
+/// Whether a container's own layer is still as it was when the container ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    AsItEnded,
+    /// Somebody may have changed it meanwhile.
+    Later,
+}
+
+/// The fingerprint of the own layer of a container that has just ended: with it the container may start again. Without one it has
+/// to be made anew, unless it has written nothing.
+fn layer_at_end(daemon: &Daemon, container: &ContainerId, seen: Seen) -> Option<Sha256> {
+    if seen == Seen::Later {
+        return None;
+    }
+    daemon.engines.iter().find_map(|engine| {
+        let fingerprint = engine.fingerprint(container);
+        // Gone with the container, most likely (docker run --rm).
+        fingerprint.unwrap_or_else(|problem| {
+            debug!(%container, "its own layer cannot be looked at: {problem}");
+            None
+        })
+    })
+}
+
+/// Containers that have ended, and that no engine knows any more.
+fn no_longer_there(daemon: &Daemon) -> Vec<ContainerId> {
+    let ended: Vec<ContainerId> = daemon.state.now().ended().keys().cloned().collect();
+    let is_known = |container: &ContainerId| daemon.engines.iter().any(|engine| engine.knows(container));
+    ended.into_iter().filter(|id| !is_known(id)).collect()
+}
+
 /// Releases what a container holds through the process `ended`, and nothing that a later bearer of its id holds.
-fn release(daemon: &Arc<Daemon>, container: &ContainerId, ended: Process) -> Result<()> {
+fn release(daemon: &Arc<Daemon>, container: &ContainerId, ended: Process, seen: Seen) -> Result<()> {
+    // Before anything that takes its time: what is changed from here on must show.
+    let layer = layer_at_end(daemon, container, seen);
     let marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
+    let gone_for_good = no_longer_there(daemon);
     let released = daemon.state.change(|known| {
         let gone = || known.held_by(container).filter(|(_, held)| held.process == ended);
         let mut changes: Vec<_> = gone()
@@ -181,7 +218,14 @@ fn release(daemon: &Arc<Daemon>, container: &ContainerId, ended: Process) -> Res
         let released: BTreeSet<VolumeId> = gone().map(|(_, held)| held.volume_id.clone()).collect();
         if changes.len() == known.held_by(container).count() && known.measurement(container).is_some() {
             changes.push(Change::Delete(measured_key(container)));
+            changes.extend(layer.map(|layer| {
+                Change::Put(Record::Ended {
+                    container: container.clone(),
+                    layer,
+                })
+            }));
         }
+        changes.extend(gone_for_good.iter().map(|id| Change::Delete(ended_key(id))));
         Ok((changes, released))
     })?;
     held::unmark_if_free(daemon, container);
@@ -211,9 +255,21 @@ pub(super) fn release_if_ended(daemon: &Arc<Daemon>, container: &ContainerId) ->
             ))
             .remedy("stop it first"));
         }
-        release(daemon, container, lease.process)?;
+        // Whoever follows it releases it, and has looked at it at once: that is worth a moment.
+        let until = Instant::now() + RETRY;
+        while is_held(daemon, container, &lease) && Instant::now() < until {
+            std::thread::sleep(MOMENT);
+        }
+        release(daemon, container, lease.process, Seen::Later)?;
     }
     Ok(())
+}
+
+fn is_held(daemon: &Daemon, container: &ContainerId, lease: &Attachment) -> bool {
+    let known = daemon.state.now();
+    known
+        .held_by(container)
+        .any(|(_, held)| held.process == lease.process)
 }
 
 /// At the daemon's start: releases what ended while it was away, and follows the rest.
@@ -226,7 +282,12 @@ pub(crate) fn take_up_leases(daemon: &Arc<Daemon>) -> Result<()> {
     for lease in leases {
         // One that cannot be told yet is followed: the watch tries again.
         if matches!(living(daemon, &lease), Ok(None)) {
-            release(daemon, &lease.container, lease.process)?;
+            // The daemon starts before the engine: since the host did, nobody can have copied anything into it.
+            let seen = match lease.boot == daemon.boot {
+                true => Seen::Later,
+                false => Seen::AsItEnded,
+            };
+            release(daemon, &lease.container, lease.process, seen)?;
         } else if followed.insert((lease.container.clone(), lease.process.pid)) {
             watch(daemon, lease.container, lease.process);
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `open` | a container that is about to be created |
 //! | `prepare` | what was admitted, opened |
+//! | `guard`, `host_paths` | what is judged whether or not there is a volume |
 //! | `beside` | what is to happen beside an open volume: exec, checkpoint |
 //! | `first_content` | what a new volume begins with |
 //! | `ticket` | the ticket that a launch brings |
@@ -13,7 +14,9 @@
 
 mod beside;
 mod first_content;
+mod guard;
 mod held;
+mod host_paths;
 mod lease;
 mod open;
 mod prepare;
@@ -23,7 +26,7 @@ mod ticket;
 pub(crate) use beside::{checkpoint, exec};
 pub(crate) use first_content::FirstContents;
 pub(crate) use lease::{living, take_up_leases};
-pub(crate) use open::{Asked, open};
+pub(crate) use open::{Asked, Given, open};
 
 use cofferdam_model::{DecisionId, Problem};
 

@@ -1,10 +1,10 @@
 //! A container is about to be created: measure it, decide, and open what it may have.
 
 use super::prepare::{Prepared, prepare};
-use super::{Refusal, held, lease, record, ticket};
+use super::{Refusal, guard, held, lease, record, ticket};
 use crate::daemon::Daemon;
 use crate::sealed;
-use crate::state::{Change, Record, Snapshot};
+use crate::state::{Change, Record, Snapshot, ended_key};
 use cofferdam_deed::VerifiedTicket;
 use cofferdam_ledger::Event;
 use cofferdam_linux::process::Process as LiveProcess;
@@ -37,6 +37,8 @@ pub(crate) struct Asked {
     pub(crate) root: OwnedFd,
     /// Which mount, and its source.
     pub(crate) sources: Vec<(usize, OwnedFd)>,
+    /// Whether one of them looks like a placeholder.
+    pub(crate) volume: bool,
     /// The runtime's process.
     pub(crate) caller: LiveProcess,
 }
@@ -49,8 +51,16 @@ struct Launch {
     ticket: Option<VerifiedTicket>,
 }
 
-/// What the runtime gets: which mount of config.json, and the detached mount for it.
-pub(crate) type Opened = Vec<(OpenedMount, OwnedFd)>;
+/// Which mount of config.json, and the detached mount for it.
+type Opened = Vec<(OpenedMount, OwnedFd)>;
+
+/// What the runtime gets.
+pub(crate) struct Given {
+    /// What was opened.
+    pub(crate) opened: Opened,
+    /// Mounts that it must make from the descriptors that it sent.
+    pub(crate) as_judged: Vec<usize>,
+}
 
 /// The whole road for one container. All of its volumes are opened, or none.
 ///
@@ -60,7 +70,7 @@ pub(crate) fn open(
     daemon: &Arc<Daemon>,
     asked: Asked,
     progress: &Arc<Progress>,
-) -> std::result::Result<Opened, Refusal> {
+) -> std::result::Result<Given, Refusal> {
     lease::release_if_ended(daemon, &asked.container)?;
     let container = asked.container.clone();
     let refused = |volumes, measurement, problem| {
@@ -78,6 +88,12 @@ pub(crate) fn open(
         Err(problem) => return refused(Vec::new(), None, problem),
     };
     let measurement = &launch.evidence.measurement;
+    let as_judged = guard::host_paths(daemon, measurement, &launch.asked.sources)?;
+    if !launch.asked.volume && volumes_asked_for(measurement).next().is_none() {
+        guard::without_volume(daemon, measurement)?;
+        let opened = Vec::new();
+        return Ok(Given { opened, as_judged });
+    }
     for _ in 0..ATTEMPTS {
         let facts_version = daemon.state.now().facts_version();
         let decided = decide(daemon, &daemon.state.now(), measurement);
@@ -89,7 +105,7 @@ pub(crate) fn open(
             Ok(Some(opened)) => {
                 lease::watch(daemon, container.clone(), process_of(&launch.asked));
                 info!(%container, volumes = opened.len(), "opened");
-                return Ok(opened);
+                return Ok(Given { opened, as_judged });
             }
             Ok(None) => {}
             Err(problem) => return refused(decided, Some(measurement.clone()), problem),
@@ -153,6 +169,7 @@ fn by_an_engine(daemon: &Daemon, asked: &Asked) -> Result<Evidence> {
         config: &asked.config,
         root: asked.root.as_fd(),
         sources: &sources,
+        ended: daemon.state.now().ended().get(&asked.container).copied(),
     };
     let placeholders = daemon.placeholders().lookup();
     for engine in &daemon.engines {
@@ -293,6 +310,8 @@ fn commit(
         changes.extend(ticket::used_up(known, launch.ticket.as_ref(), admitted)?);
         let (leases, mut events) = leases(daemon, known, asked, admitted)?;
         changes.push(Change::Put(Record::Measured(Box::new(measurement.clone()))));
+        // From here on it writes.
+        changes.push(Change::Delete(ended_key(&asked.container)));
         changes.extend(leases);
         // In the ledger first: where the commit fails, it says more than has happened, and never less.
         events.insert(0, decision);

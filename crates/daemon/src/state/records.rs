@@ -8,6 +8,7 @@
 //! | `grant/<volume>/<app>` | [`Grant`] |
 //! | `lease/<container>/<mount>` | [`Attachment`] |
 //! | `measured/<container>` | [`Measurement`] of a container that holds a lease, without its environment |
+//! | `ended/<container>` | the fingerprint of the own layer of a container that held a volume, when it ended |
 //! | `decision/<16 hexadecimal digits>` | [`Decision`] |
 //! | `making/<volume id>` | nothing: the volume's store is being made, and nobody has seen it yet |
 //! | `removing/<volume id>` | nothing: the volume's data is still to be deleted |
@@ -17,8 +18,8 @@ use super::TenantRecord;
 use cofferdam_deed::TicketId;
 use cofferdam_model::api::Decision;
 use cofferdam_model::{
-    App, AppName, Attachment, ContainerId, DecisionId, Grant, Measurement, Problem, Result, TenantName,
-    Volume, VolumeId, VolumeName,
+    App, AppName, Attachment, ContainerId, DecisionId, Grant, Measurement, Problem, Result, Sha256,
+    TenantName, Volume, VolumeId, VolumeName,
 };
 use jiff::Timestamp;
 
@@ -34,6 +35,10 @@ pub(crate) enum Record {
         attachment: Box<Attachment>,
     },
     Measured(Box<Measurement>),
+    Ended {
+        container: ContainerId,
+        layer: Sha256,
+    },
     Decision(Box<Decision>),
     Making(VolumeId),
     Removing(VolumeId),
@@ -82,6 +87,11 @@ pub(crate) fn measured_key(container: &ContainerId) -> String {
     format!("measured/{container}")
 }
 
+/// The key of a container that has ended.
+pub(crate) fn ended_key(container: &ContainerId) -> String {
+    format!("ended/{container}")
+}
+
 /// The key of a decision; they sort by age.
 pub(crate) fn decision_key(id: DecisionId) -> String {
     format!("decision/{:016x}", id.0)
@@ -112,6 +122,7 @@ impl Record {
             Record::Grant(grant) => grant_key(&grant.volume, &grant.app),
             Record::Lease { mount, attachment } => lease_key(&attachment.container, *mount),
             Record::Measured(measurement) => measured_key(&measurement.container),
+            Record::Ended { container, .. } => ended_key(container),
             Record::Decision(decision) => decision_key(decision.id),
             Record::Making(id) => making_key(id),
             Record::Removing(id) => removing_key(id),
@@ -131,6 +142,7 @@ impl Record {
             Record::Grant(grant) => serde_json::to_vec(grant),
             Record::Lease { attachment, .. } => serde_json::to_vec(attachment),
             Record::Measured(measurement) => serde_json::to_vec(measurement),
+            Record::Ended { layer, .. } => serde_json::to_vec(layer),
             Record::Decision(decision) => serde_json::to_vec(decision),
             Record::Making(_) | Record::Removing(_) => Ok(b"{}".to_vec()),
             Record::UsedTicket { until, .. } => serde_json::to_vec(until),
@@ -160,6 +172,10 @@ impl Record {
                 }
             }
             "measured" => Record::Measured(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
+            "ended" => Record::Ended {
+                container: rest.parse()?,
+                layer: serde_json::from_slice(bytes).map_err(wrong)?,
+            },
             "decision" => Record::Decision(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "making" => Record::Making(VolumeId::try_from(rest.to_owned())?),
             "removing" => Record::Removing(VolumeId::try_from(rest.to_owned())?),

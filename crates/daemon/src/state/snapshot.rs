@@ -4,8 +4,8 @@ use super::{Change, Record};
 use cofferdam_deed::{PublicKey, TicketId};
 use cofferdam_model::api::{Decision, Member};
 use cofferdam_model::{
-    AppName, Attachment, ContainerId, DecisionId, Measurement, Problem, Result, TenantName, Volume, VolumeId,
-    VolumeName,
+    AppName, Attachment, ContainerId, DecisionId, Measurement, Problem, Result, Sha256, TenantName, Volume,
+    VolumeId, VolumeName,
 };
 use cofferdam_policy::Facts;
 use jiff::Timestamp;
@@ -45,6 +45,7 @@ pub(crate) struct Snapshot {
     facts_version: u64,
     leases: BTreeMap<ContainerId, BTreeMap<usize, Attachment>>,
     measured: BTreeMap<ContainerId, Measurement>,
+    ended: BTreeMap<ContainerId, Sha256>,
     decisions: BTreeMap<u64, Decision>,
     making: BTreeSet<VolumeId>,
     removing: BTreeSet<VolumeId>,
@@ -81,6 +82,7 @@ impl Snapshot {
             Record::Measured(measurement) => {
                 drop(self.measured.insert(measurement.container.clone(), *measurement))
             }
+            Record::Ended { container, layer } => drop(self.ended.insert(container, layer)),
             Record::Decision(decision) => drop(self.decisions.insert(decision.id.0, *decision)),
             Record::Making(id) => drop(self.making.insert(id)),
             Record::Removing(id) => drop(self.removing.insert(id)),
@@ -108,6 +110,7 @@ impl Snapshot {
             }
             "lease" => self.delete_lease(rest),
             "measured" => drop(rest.parse().map(|id: ContainerId| self.measured.remove(&id))),
+            "ended" => drop(rest.parse().map(|id: ContainerId| self.ended.remove(&id))),
             "decision" => drop(u64::from_str_radix(rest, 16).map(|id| self.decisions.remove(&id))),
             "making" => drop(VolumeId::try_from(rest.to_owned()).map(|id| self.making.remove(&id))),
             "removing" => drop(VolumeId::try_from(rest.to_owned()).map(|id| self.removing.remove(&id))),
@@ -185,6 +188,11 @@ impl Snapshot {
             .into_iter()
             .flatten()
             .map(|(mount, attachment)| (*mount, attachment))
+    }
+
+    /// The containers that have ended and may start again, with their own layers' fingerprints.
+    pub(crate) fn ended(&self) -> &BTreeMap<ContainerId, Sha256> {
+        &self.ended
     }
 
     /// Who holds a volume.

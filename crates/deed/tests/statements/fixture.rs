@@ -60,6 +60,8 @@ pub(crate) fn rule() -> LaunchRule {
         cwd: Some("/srv".into()),
         network: NetworkRule::Own,
         mounts: ["/etc/postgres".to_owned()].into(),
+        env: [].into(),
+        changed: [].into(),
         allow: ["cap:NET_ADMIN".parse().unwrap()].into(),
         ticket: false,
     }
@@ -74,6 +76,8 @@ pub(crate) fn plain_rule() -> LaunchRule {
         cwd: None,
         network: NetworkRule::Own,
         mounts: [].into(),
+        env: [].into(),
+        changed: [].into(),
         allow: [].into(),
         ticket: false,
     }

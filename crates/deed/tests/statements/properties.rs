@@ -41,24 +41,26 @@ fn any_rule() -> impl Strategy<Value = LaunchRule> {
         Just(NetworkRule::Any)
     ];
     let cwd = proptest::option::of(any::<String>());
-    let mounts = btree_set(any::<String>(), 0..3);
+    let texts = || btree_set(any::<String>(), 0..3);
     (
         any::<[u8; 32]>(),
         command,
         user,
         cwd,
         network,
-        mounts,
+        [texts(), texts(), texts()],
         any::<bool>(),
     )
         .prop_map(
-            |(image, command, user, cwd, network, mounts, ticket)| LaunchRule {
+            |(image, command, user, cwd, network, [mounts, env, changed], ticket)| LaunchRule {
                 image: Sha256::from_bytes(image),
                 command,
                 user,
                 cwd,
                 network,
                 mounts,
+                env,
+                changed,
                 allow: [].into(),
                 ticket,
             },

@@ -12,6 +12,8 @@ const LENGTH_MAX: usize = 16 << 20;
 pub(super) struct Container {
     /// The digest of its image's config.
     pub(super) image: Sha256,
+    /// The number of its first process, where it runs.
+    pub(super) pid: Option<u32>,
 }
 
 /// The file, as far as it matters. Docker writes it itself, so each key appears once and as it is here.
@@ -23,6 +25,47 @@ struct ConfigV2 {
     image: String,
     #[serde(rename = "Driver")]
     driver: String,
+    #[serde(rename = "Name", default)]
+    name: String,
+    #[serde(rename = "State", default)]
+    state: State,
+}
+
+#[derive(Default, Deserialize)]
+struct State {
+    #[serde(rename = "Running", default)]
+    running: bool,
+    #[serde(rename = "Pid", default)]
+    pid: u32,
+}
+
+/// The container of this name, this id, or the only one whose id begins so.
+///
+/// # Errors
+/// `invalid` where several do.
+pub(super) fn find(state: &StateTree, text: &str) -> Result<Option<ContainerId>> {
+    let ids: Vec<ContainerId> = state
+        .entries("containers")?
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    for id in &ids {
+        // One that is just being removed is none.
+        if config(state, id)
+            .ok()
+            .flatten()
+            .is_some_and(|config| config.name.trim_start_matches('/') == text)
+        {
+            return Ok(Some(id.clone()));
+        }
+    }
+    let mut found = ids
+        .into_iter()
+        .filter(|id| !text.is_empty() && id.as_str().starts_with(text));
+    match (found.next(), found.next()) {
+        (first, None) => Ok(first),
+        _ => Err(Problem::invalid("several containers have ids that begin so").remedy("give more of it")),
+    }
 }
 
 /// What Docker says about `container`; none where it does not know it.
@@ -30,12 +73,10 @@ struct ConfigV2 {
 /// # Errors
 /// `unavailable` for a storage driver that is not understood, `corrupt` where the file speaks of another container.
 pub(super) fn read(state: &StateTree, container: &ContainerId) -> Result<Option<Container>> {
-    let place = format!("containers/{container}/config.v2.json");
-    let Some(bytes) = state.read_if_there(&place, LENGTH_MAX)? else {
+    let place = place_of(container);
+    let Some(config) = config(state, container)? else {
         return Ok(None);
     };
-    let config: ConfigV2 = serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::corrupt(format!("cannot read {}: {error}", state.shown(&place))))?;
     if config.id != container.as_str() {
         return Err(Problem::corrupt(format!(
             "{} speaks of another container",
@@ -51,5 +92,23 @@ pub(super) fn read(state: &StateTree, container: &ContainerId) -> Result<Option<
         .image
         .parse()
         .map_err(|_| Problem::corrupt(format!("{} names no image by digest", state.shown(&place))))?;
-    Ok(Some(Container { image }))
+    let pid = config.state.pid;
+    Ok(Some(Container {
+        image,
+        pid: (config.state.running && pid != 0).then_some(pid),
+    }))
+}
+
+fn place_of(container: &ContainerId) -> String {
+    format!("containers/{container}/config.v2.json")
+}
+
+fn config(state: &StateTree, container: &ContainerId) -> Result<Option<ConfigV2>> {
+    let place = place_of(container);
+    let Some(bytes) = state.read_if_there(&place, LENGTH_MAX)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| Problem::corrupt(format!("cannot read {}: {error}", state.shown(&place))))
 }

@@ -20,6 +20,8 @@ pub(super) struct Image {
     pub(super) diff_ids: Vec<Sha256>,
     /// Entrypoint and command.
     pub(super) command: Vec<String>,
+    /// Its environment, `NAME=value`.
+    pub(super) env: Vec<String>,
     /// The directory that it works in.
     pub(super) cwd: String,
     /// The healthcheck, as the argv that Docker execs.
@@ -39,6 +41,8 @@ struct Execution {
     entrypoint: Option<Vec<String>>,
     #[serde(rename = "Cmd", default)]
     cmd: Option<Vec<String>>,
+    #[serde(rename = "Env", default)]
+    env: Option<Vec<String>>,
     #[serde(rename = "WorkingDir", default)]
     working_dir: Option<String>,
     #[serde(rename = "Shell", default)]
@@ -77,6 +81,7 @@ pub(super) fn read(state: &StateTree, digest: Sha256) -> Result<Image> {
     let execution = image.config.unwrap_or_default();
     let healthcheck = healthcheck(&execution);
     let cwd = cwd(&execution)?;
+    let env = execution.env.unwrap_or_default();
     let command = execution
         .entrypoint
         .into_iter()
@@ -87,6 +92,7 @@ pub(super) fn read(state: &StateTree, digest: Sha256) -> Result<Image> {
         digest,
         diff_ids: image.rootfs.diff_ids,
         command,
+        env,
         cwd,
         healthcheck,
     })

@@ -50,7 +50,7 @@ pub(super) fn read(state: &StateTree, container: &ContainerId, diff_ids: &[Sha25
     for (chain, diff_id) in chains.iter().zip(diff_ids).rev() {
         image.push(layer(state, *chain, *diff_id)?);
     }
-    let mount_id = directory_name(state, &format!("{own}/mount-id"))?;
+    let mount_id = mount_id(state, container)?;
     let init_id = directory_name(state, &format!("{own}/init-id"))?;
     let mut lower = vec![id_of(state, &format!("overlay2/{init_id}/diff"))?];
     for layer in &image {
@@ -65,6 +65,21 @@ pub(super) fn read(state: &StateTree, container: &ContainerId, diff_ids: &[Sha25
         upper,
         merged,
     })
+}
+
+/// The container's own layer, to be read.
+///
+/// # Errors
+/// `corrupt` where it is missing.
+pub(super) fn own(state: &StateTree, container: &ContainerId) -> Result<OwnedFd> {
+    state.directory(&format!("overlay2/{}/diff", mount_id(state, container)?))
+}
+
+fn mount_id(state: &StateTree, container: &ContainerId) -> Result<String> {
+    directory_name(
+        state,
+        &format!("image/overlay2/layerdb/mounts/{container}/mount-id"),
+    )
 }
 
 /// The chain id of each layer with all below it, lowest first.

@@ -17,10 +17,16 @@ mod overlay;
 mod tests;
 
 use crate::config::{self, Config, Linux};
+use crate::environment;
 use crate::mounts::{self, EngineFiles, FileId};
+use crate::own_layer::OwnLayer;
 use crate::state_tree::StateTree;
 use crate::{Bundle, Engine, Evidence, Placeholders, namespaces, privileges, ticket};
-use cofferdam_model::{ContainerId, IdRange, ImageIdentity, Measurement, Owner, Problem, Result, User};
+use cofferdam_model::{
+    ContainerId, IdRange, ImageIdentity, MeasuredMount, Measurement, MountKind, Owner, Problem, Result,
+    RootChanges, Sha256, User,
+};
+use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
@@ -34,6 +40,17 @@ impl Docker {
     /// The Docker whose state lies at `data_root`. Nothing is opened yet: Docker may be installed later.
     pub fn new(data_root: PathBuf) -> Self {
         Docker { data_root }
+    }
+
+    /// Docker's state, where it knows the container.
+    fn state_of(&self, container: &ContainerId) -> Result<Option<StateTree>> {
+        if !is_dockers(container) {
+            return Ok(None);
+        }
+        let Some(state) = StateTree::open(&self.data_root)? else {
+            return Ok(None);
+        };
+        Ok(container::read(&state, container)?.map(|_| state))
     }
 }
 
@@ -58,14 +75,64 @@ impl Engine for Docker {
         let config = config::parse(bundle.config)?;
         let engine_files = engine_files(&state, bundle.container)?;
         let ticket = ticket::of(&config)?;
-        let measurement = assemble(bundle, &config, image, &layers, &engine_files, placeholders)?;
+        let mut measurement = assemble(bundle, &config, image, &layers, &engine_files, placeholders)?;
+        let own = layers::own(&state, bundle.container)?;
+        measurement.root =
+            OwnLayer::read(own.as_fd())?.changes(&layers.image, &measurement.mounts, bundle.ended)?;
         Ok(Some(Evidence {
             measurement,
             layers: layers.image,
             ticket,
         }))
     }
+
+    fn find(&self, text: &str) -> Result<Option<ContainerId>> {
+        match StateTree::open(&self.data_root)? {
+            Some(state) => container::find(&state, text),
+            None => Ok(None),
+        }
+    }
+
+    fn first_process(&self, container: &ContainerId) -> Result<Option<u32>> {
+        match self.state_of(container)? {
+            Some(state) => Ok(container::read(&state, container)?.and_then(|found| found.pid)),
+            None => Ok(None),
+        }
+    }
+
+    fn knows(&self, container: &ContainerId) -> bool {
+        !matches!(self.state_of(container), Ok(None))
+    }
+
+    fn fingerprint(&self, container: &ContainerId) -> Result<Option<Sha256>> {
+        let Some(state) = self.state_of(container)? else {
+            return Ok(None);
+        };
+        let own = layers::own(&state, container)?;
+        Ok(Some(OwnLayer::read(own.as_fd())?.fingerprint()))
+    }
+
+    fn root_changes(&self, measurement: &Measurement) -> Result<Option<RootChanges>> {
+        let Some(state) = self.state_of(&measurement.container)? else {
+            return Ok(None);
+        };
+        let image = image::read(&state, measurement.image.config)?;
+        let layers = layers::read(&state, &measurement.container, &image.diff_ids)?;
+        let own = layers::own(&state, &measurement.container)?;
+        let own = OwnLayer::read(own.as_fd())?;
+        let now = own.fingerprint();
+        own.changes(&layers.image, &measurement.mounts, Some(now))
+            .map(Some)
+    }
 }
+
+/// Where distributions install it (dockerd's `init-path`, looked for as `docker-init`).
+const INIT_SOURCES: [&str; 4] = [
+    "/usr/bin/docker-init",
+    "/usr/libexec/docker/docker-init",
+    "/usr/local/bin/docker-init",
+    "/usr/sbin/docker-init",
+];
 
 /// Docker's ids are 64 lower-case hexadecimal digits.
 fn is_dockers(container: &ContainerId) -> bool {
@@ -87,6 +154,12 @@ fn engine_files(state: &StateTree, container: &ContainerId) -> Result<EngineFile
             files.push((destination, FileId::behind(file.as_fd())?));
         }
     }
+    for source in INIT_SOURCES {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        if let Ok(file) = rustix::fs::openat(CWD, source, flags, Mode::empty()) {
+            files.push((mounts::SHARED, FileId::behind(file.as_fd())?));
+        }
+    }
     Ok(files)
 }
 
@@ -104,6 +177,13 @@ fn assemble(
         .ok_or_else(|| Problem::invalid("config.json has no linux section"))?;
     let namespaces = namespaces::measure(linux, &namespaces::is_hosts);
     let process = &config.process;
+    let mounts = mounts::measure(
+        config.mounts.as_deref().unwrap_or_default(),
+        bundle,
+        engine_files,
+        placeholders,
+    )?;
+    let argv = without_init(&process.args, &mounts);
     Ok(Measurement {
         container: bundle.container.clone(),
         image: ImageIdentity {
@@ -113,16 +193,13 @@ fn assemble(
         image_command: image.command,
         image_cwd: image.cwd,
         healthcheck: image.healthcheck,
-        argv: process.args.clone(),
+        argv,
+        foreign_env: environment::from_outside(process.env.as_deref().unwrap_or_default(), &image.env),
         env: process.env.clone().unwrap_or_default(),
+        root: RootChanges::default(),
         cwd: process.cwd.clone(),
         user: user(config),
-        mounts: mounts::measure(
-            config.mounts.as_deref().unwrap_or_default(),
-            bundle,
-            engine_files,
-            placeholders,
-        )?,
+        mounts,
         namespaces,
         privileges: privileges::measure(config, linux, &namespaces),
         capabilities: process
@@ -133,6 +210,23 @@ fn assemble(
         id_map: own_map(linux)?,
         ticket: None,
     })
+}
+
+/// The argv that Docker's own init is given, where that runs it.
+fn without_init(args: &[String], mounts: &[MeasuredMount]) -> Vec<String> {
+    let is_init =
+        |mount: &MeasuredMount| mount.kind == MountKind::Engine && mount.destination == mounts::SHARED;
+    match args {
+        [first, second, rest @ ..]
+            if first == mounts::SHARED
+                && second == "--"
+                && !rest.is_empty()
+                && mounts.iter().any(is_init) =>
+        {
+            rest.to_vec()
+        }
+        args => args.to_vec(),
+    }
 }
 
 fn user(config: &Config) -> User {

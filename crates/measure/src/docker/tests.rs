@@ -136,6 +136,7 @@ impl Host {
             config: config.as_bytes(),
             root: root.as_fd(),
             sources: &sources,
+            ended: None,
         };
         let volume = self.path("placeholder");
         let placeholder = volume
@@ -236,6 +237,7 @@ fn containers_of_others_are_left_to_others() {
         config: b"{}",
         root: root.as_fd(),
         sources: &[],
+        ended: None,
     };
     assert!(elsewhere.measure(&bundle, &|_| Ok(None)).unwrap().is_none());
 }

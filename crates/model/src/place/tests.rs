@@ -17,6 +17,8 @@ fn running(cwd: &str, program: &str) -> Measurement {
         healthcheck: None,
         argv: vec![program.into()],
         env: Vec::new(),
+        foreign_env: Default::default(),
+        root: Default::default(),
         cwd: cwd.into(),
         user: User {
             owner: Owner { uid: 0, gid: 0 },

@@ -7,6 +7,7 @@ use crate::{
     cedar::Asked,
     facts::{Facts, Right},
     rule::{Difference, Mismatch, mismatches},
+    shown,
 };
 use cofferdam_model::{App, AppName, Grant, Problem, TICKET_VARIABLE};
 
@@ -117,6 +118,13 @@ impl Denial<'_> {
                     // All else fits: whoever launches it may have forgotten the ticket, or it is too old.
                     [Mismatch { app, difference: Difference::Ticket(_) }] => closed(&first(&all)).remedy(format!(
                         "hand a ticket over in {TICKET_VARIABLE}; its tenant issues one with: cofferdam ticket issue {app}"
+                    )),
+                    [Mismatch { difference: Difference::Changed { .. }, .. }] => closed(&first(&all)).remedy(
+                        "make the container anew (docker rm, docker run); or make the app anew with --allow-changed PLACE",
+                    ),
+                    [Mismatch { difference: Difference::Environment(name), .. }] => closed(&first(&all)).remedy(format!(
+                        "leave it out; or make the app anew with --allow-env {}",
+                        shown::text(name)
                     )),
                     _ => closed(&first(&all)),
                 }
