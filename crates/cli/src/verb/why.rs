@@ -141,6 +141,8 @@ fn measured(found: &Measurement) -> layout::Block {
         ("  argv", visible::argv(&found.argv)),
         ("  image's argv", visible::argv(&found.image_command)),
         ("  directory", found.cwd.clone()),
+        ("  environment", environment(found)),
+        ("  root changed", changes(found)),
         ("  user", format!("{}{groups}", user.owner)),
         ("  namespaces", namespaces(&found.namespaces)),
         ("  privileges", privileges(found)),
@@ -152,6 +154,24 @@ fn measured(found: &Measurement) -> layout::Block {
             .filter_map(|mount| brought_in(found, mount).map(|text| ("  mount", text))),
     );
     layout::facts(&facts)
+}
+
+/// By name alone: the daemon tells nobody what the values are.
+fn environment(found: &Measurement) -> String {
+    let names: Vec<&str> = found.foreign_env.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        [] => "the image's own".to_owned(),
+        names => format!("the image's own, and {}", names.join(", ")),
+    }
+}
+
+fn changes(found: &Measurement) -> String {
+    let places: Vec<&str> = found.root.places.iter().map(String::as_str).collect();
+    let more = if found.root.more { ", and more" } else { "" };
+    match places.as_slice() {
+        [] if !found.root.more => "nowhere".to_owned(),
+        places => format!("at {}{more}", places.join(", ")),
+    }
 }
 
 fn namespaces(found: &Namespaces) -> String {

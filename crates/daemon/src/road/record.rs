@@ -6,7 +6,8 @@ use crate::state::{Change, DECISIONS_KEPT, Record, Snapshot, decision_key};
 use cofferdam_ledger::{Event, VolumeOutcome, measurement_digest};
 use cofferdam_model::api::{Decision, VolumeDecision};
 use cofferdam_model::{
-    Attachment, ContainerId, DecisionId, IdMap, MeasuredMount, Measurement, MountKind, Problem, Result, User,
+    Attachment, ContainerId, DecisionId, IdMap, MeasuredMount, Measurement, MountKind, Problem, Result,
+    RootChanges, User,
 };
 use jiff::Timestamp;
 use tracing::{info, warn};
@@ -175,6 +176,22 @@ pub(super) fn bounded(measurement: &Measurement) -> Measurement {
         cwd: cut(&measurement.cwd),
         image_cwd: cut(&measurement.image_cwd),
         env: Vec::new(),
+        foreign_env: measurement
+            .foreign_env
+            .iter()
+            .take(ENTRIES_MAX)
+            .map(|name| cut(name))
+            .collect(),
+        root: RootChanges {
+            places: measurement
+                .root
+                .places
+                .iter()
+                .take(ENTRIES_MAX)
+                .map(|place| cut(place))
+                .collect(),
+            more: measurement.root.more || measurement.root.places.len() > ENTRIES_MAX,
+        },
         user: User {
             groups,
             ..measurement.user.clone()
