@@ -13,10 +13,12 @@
 //! | [`disk`] | a sealed disk and its server, outside of the private host |
 //! | [`command`], [`http`], [`failure`] | running things and saying what went wrong |
 //! | [`suite`], [`cases`] | the cases, by subject |
+//! | [`attack`] | attacks, each with a control without Cofferdam |
 //!
 //! What this crate does not do: build the binaries it drives (`cargo xtask` does), or use the libraries
 //! behind them: it sees what a user sees.
 
+pub mod attack;
 pub mod binaries;
 pub mod cases;
 pub mod cgroups;

@@ -9,10 +9,12 @@
 //! | `lives` | leads simulated lives of the sealed disk, with crashes and damage |
 //! | `fuzz` | fuzzes the parsers of what lies on a sealed disk's store, and of deeds, tickets and ledgers |
 //! | `soak` | crashes a sealed disk under load again and again |
+//! | `attack` | attacks a private Docker in every way we know, without Cofferdam and with it |
 //! | `install` | puts the release build where a host expects it |
 //!
 //! Verbs that need a private host run this program again inside it (`--inside`, hidden).
 
+mod attack;
 mod bench;
 mod build;
 mod check;

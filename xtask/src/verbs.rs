@@ -1,6 +1,6 @@
 //! The command line, and which room each verb is in.
 
-use crate::{bench, check, demo, install, judge, outside, soak, test};
+use crate::{attack, bench, check, demo, install, judge, outside, soak, test};
 use clap::{Parser, Subcommand};
 use e2e::{Outcome, namespaces::Place, neighbour, suite};
 use std::path::PathBuf;
@@ -81,6 +81,9 @@ enum Verb {
         #[arg(long, default_value = "")]
         filter: String,
     },
+    /// Attack a private Docker in every way we know, without Cofferdam and with it.
+    #[command(after_help = attack::EXAMPLES)]
+    Attack(attack::Options),
     /// Live as a second private host, for a case that needs two.
     #[command(hide = true, name = e2e::neighbour::VERB)]
     Neighbour { shared: PathBuf },
@@ -114,6 +117,7 @@ fn run_outside(verb: Verb) -> Outcome<u8> {
         Verb::Soak(options) => soak::run(options),
         Verb::Install { destdir, docker } => install::run(&destdir, docker).map(|()| 0),
         Verb::Suite { filter } => outside::suite(&filter),
+        Verb::Attack(options) => attack::run(&options),
         Verb::Neighbour { .. } => Err(e2e::Failure::new("a neighbour lives beside a private host alone")),
         #[cfg(feature = "pages")]
         Verb::Pages { directory } => crate::pages::write(&directory).map(|()| 0),
@@ -123,6 +127,7 @@ fn run_outside(verb: Verb) -> Outcome<u8> {
 fn run_inside(verb: Verb, place: Place) -> Outcome<u8> {
     match verb {
         Verb::Suite { filter } => suite::run(place, &filter),
+        Verb::Attack(options) => options.run_inside(place),
         Verb::Neighbour { shared } => neighbour::live(place, &shared),
         Verb::Demo { .. } => demo::run(place),
         Verb::Bench { which } => which.run(place).map(|()| 0),

@@ -181,6 +181,10 @@ pub(crate) struct Device {
     pub(crate) path: String,
     #[serde(rename = "type")]
     pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) major: Option<i64>,
+    #[serde(default)]
+    pub(crate) minor: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

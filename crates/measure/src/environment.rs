@@ -13,11 +13,15 @@ const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 /// The longest name that is shown.
 const NAME_MAX: usize = 128;
 
-/// The names of all entries that are neither the image's own nor the engine's. An entry that is no `NAME=value` counts as the
+/// The names of all entries that are neither the image's own nor the engine's, and of those of the image's that are not there. An entry that is no `NAME=value` counts as the
 /// whole that it is.
 pub(crate) fn from_outside(env: &[String], image: &[String]) -> BTreeSet<String> {
     let foreign = env.iter().filter(|entry| !is_own(entry, image));
-    foreign.map(|entry| name_of(entry)).collect()
+    // What was taken away counts as well: a program does other things without it.
+    let gone = image
+        .iter()
+        .filter(|entry| entry.contains('=') && !env.contains(entry));
+    foreign.chain(gone).map(|entry| name_of(entry)).collect()
 }
 
 fn is_own(entry: &String, image: &[String]) -> bool {
@@ -71,10 +75,14 @@ mod tests {
     #[test]
     fn another_value_is_from_outside_as_another_name_is() {
         let image = ["PATH=/opt/bin:/bin", "PGDATA=/data"];
-        assert_eq!(foreign(&["PATH=/evil:/bin"], &image), ["PATH"]);
-        assert_eq!(foreign(&[&format!("PATH={USUAL_PATH}")], &image), ["PATH"]);
+        assert_eq!(foreign(&["PATH=/evil:/bin", "PGDATA=/data"], &image), ["PATH"]);
+        assert_eq!(foreign(&[&format!("PATH={USUAL_PATH}")], &[image[0]]), ["PATH"]);
+        assert_eq!(foreign(&[image[0]], &image), ["PGDATA"], "taken away");
         assert_eq!(
-            foreign(&["PGDATA=/data", "PGDATA=/evil", "LD_PRELOAD=/data/x.so"], &image),
+            foreign(
+                &[image[0], "PGDATA=/data", "PGDATA=/evil", "LD_PRELOAD=/data/x.so"],
+                &image
+            ),
             ["LD_PRELOAD", "PGDATA"]
         );
         assert_eq!(

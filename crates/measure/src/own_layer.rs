@@ -36,8 +36,11 @@ const FLEETING: [&str; 6] = ["/run", "/tmp", "/var/cache", "/var/log", "/var/run
 /// The most entries that are looked at.
 const ENTRIES_MAX: usize = 100_000;
 
+/// The most bytes that their places may have together.
+const BYTES_MAX: usize = 32 << 20;
+
 /// How deep a directory may lie.
-const DEPTH_MAX: usize = 256;
+const DEPTH_MAX: usize = 64;
 
 /// One thing in the layer that is no plain directory.
 struct Entry {
@@ -51,6 +54,9 @@ pub(crate) struct OwnLayer {
     entries: Vec<Entry>,
     /// There are more than are looked at.
     more: bool,
+    looked_at: usize,
+    /// Bytes of their places.
+    bytes: usize,
 }
 
 impl OwnLayer {
@@ -62,6 +68,8 @@ impl OwnLayer {
         let mut found = OwnLayer {
             entries: Vec::new(),
             more: false,
+            looked_at: 0,
+            bytes: 0,
         };
         found.walk(layer, "", 0).map_err(|error| {
             Problem::unavailable(format!("cannot read the container's own layer: {error}"))
@@ -81,7 +89,9 @@ impl OwnLayer {
             if name == c"." || name == c".." {
                 continue;
             }
-            if self.entries.len() >= ENTRIES_MAX {
+            self.looked_at += 1;
+            self.bytes += place.len() + name.to_bytes().len();
+            if self.looked_at > ENTRIES_MAX || self.bytes > BYTES_MAX {
                 self.more = true;
                 return Ok(());
             }
@@ -92,7 +102,10 @@ impl OwnLayer {
                 continue;
             }
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+            let directory = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+                opened => opened?,
+            };
             self.walk(directory.as_fd(), &place, depth + 1)?;
             if hides(directory.as_fd())? {
                 self.entries.push(Entry { place, facts });

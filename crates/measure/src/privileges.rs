@@ -1,7 +1,7 @@
 //! What a container holds beyond an engine's ordinary container.
 
 use crate::config::{Capabilities, Config, DeviceRule, Hook, Linux, Seccomp};
-use cofferdam_model::{Namespace, Namespaces, Privilege};
+use cofferdam_model::{Namespace, Namespaces, Privilege, place};
 use std::collections::BTreeSet;
 
 /// The capabilities of an ordinary container (Docker's and containerd's default set).
@@ -50,28 +50,6 @@ const STEERING: [&str; 10] = [
     "com.github.containers.",
 ];
 
-/// The paths that every engine masks. Docker's API lets a client choose others, so that one alone proves nothing.
-const ALWAYS_MASKED: [&str; 9] = [
-    "/proc/acpi",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-];
-
-/// The paths that every engine makes read-only: root could change the host's kernel through them.
-const ALWAYS_READ_ONLY: [&str; 5] = [
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-];
-
 /// What a filter does by default when it is one. Any other action lets unnamed system calls through.
 const REFUSING: [&str; 4] = [
     "SCMP_ACT_ERRNO",
@@ -96,7 +74,9 @@ pub(crate) fn measure(config: &Config, linux: &Linux, namespaces: &Namespaces) -
             .iter()
             .flatten()
             .map(|device| match device.kind.as_str() {
-                "c" | "u" | "p" => Privilege::Device(device.path.clone()),
+                "c" | "u" | "p" if !is_a_disk(device.major, device.minor, &device.path) => {
+                    Privilege::Device(device.path.clone())
+                }
                 _ => Privilege::BlockDevice(device.path.clone()),
             }),
     );
@@ -123,7 +103,9 @@ pub(crate) fn measure(config: &Config, linux: &Linux, namespaces: &Namespaces) -
     if !linux.seccomp.as_ref().is_some_and(confines) {
         found.insert(Privilege::UnconfinedSeccomp);
     }
-    if !covers(&linux.masked_paths, &ALWAYS_MASKED) || !covers(&linux.readonly_paths, &ALWAYS_READ_ONLY) {
+    if !covers(&linux.masked_paths, &place::ALWAYS_MASKED)
+        || !covers(&linux.readonly_paths, &place::ALWAYS_READ_ONLY)
+    {
         found.insert(Privilege::UnmaskedPaths);
     }
     let annotations = config
@@ -193,6 +175,29 @@ fn is_engines_own(hook: &Hook) -> bool {
             .is_some_and(|name| name == "libnetwork-setkey")
 }
 
+/// Character devices through which disks or the host's memory are reached: SCSI generic, raw, and the host's memory itself by number
+/// (Documentation/admin-guide/devices.txt); those without a number of their own by name.
+fn is_a_disk(major: Option<i64>, minor: Option<i64>, path: &str) -> bool {
+    let by_number = match (major, minor) {
+        (Some(21 | 90 | 162), _) => true,
+        (Some(1), minor) => !minor.is_some_and(|minor| [3, 5, 7, 8, 9, 11].contains(&minor)),
+        _ => false,
+    };
+    let names = [
+        "/dev/sg",
+        "/dev/bsg",
+        "/dev/ng",
+        "/dev/nvme",
+        "/dev/mtd",
+        "/dev/vfio",
+        "/dev/raw",
+        "/dev/mem",
+        "/dev/kmem",
+        "/dev/port",
+    ];
+    by_number || names.iter().any(|name| path.starts_with(name))
+}
+
 /// Namespaces that are shared, but for pid, mount and network, which are facts of their own. An engine's ordinary container
 /// shares the host's cgroup namespace on some hosts, so only a joined one counts there.
 fn shared(namespaces: &Namespaces) -> Vec<&'static str> {
@@ -233,10 +238,10 @@ fn device_rule(rule: &DeviceRule) -> Option<Privilege> {
             let ordinary = ORDINARY_DEVICES
                 .iter()
                 .any(|(known, any)| *known == major && (any.is_none() || *any == minor));
-            if ordinary {
-                None
-            } else {
-                Some(Privilege::Device(text))
+            match ordinary {
+                true => None,
+                false if is_a_disk(Some(major), minor, "") => Some(Privilege::BlockDevice(text)),
+                false => Some(Privilege::Device(text)),
             }
         }
         _ => Some(Privilege::BlockDevice(text)),
@@ -388,7 +393,7 @@ mod tests {
 
     #[test]
     fn every_wall_before_proc_and_sys_is_looked_for() {
-        for path in ALWAYS_MASKED.iter().chain(&ALWAYS_READ_ONLY) {
+        for path in place::ALWAYS_MASKED.iter().chain(&place::ALWAYS_READ_ONLY) {
             assert_eq!(with(path, "/elsewhere"), ["unmasked-paths"], "{path}");
         }
     }

@@ -215,6 +215,14 @@ const REACHING_CAPABILITIES: [&str; 9] = [
 ];
 
 impl Privilege {
+    /// Whether only the operator may let a rule allow it: by it a container reaches the host, or other tenants' containers.
+    pub fn is_the_operators(&self) -> bool {
+        match self {
+            Privilege::Capability(_) | Privilege::UnconfinedSeccomp => self.reaches_out(),
+            _ => true,
+        }
+    }
+
     /// Whether it is a way out of the container, so that no rule may allow it beside a volume.
     pub fn reaches_out(&self) -> bool {
         match self {

@@ -41,6 +41,28 @@ const ORDINARY: [(&str, &str); 9] = [
     ("tmpfs", "/run"),
 ];
 
+/// The paths that every engine masks. Docker's API lets a client choose others, so that one alone proves nothing.
+pub const ALWAYS_MASKED: [&str; 9] = [
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+];
+
+/// The paths that every engine makes read-only: root could change the host's kernel through them.
+pub const ALWAYS_READ_ONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
 /// The longest path that the kernel takes, in bytes.
 const PATH_MAX: usize = 4096;
 

@@ -30,7 +30,7 @@ pub fn reaches(measurement: &Measurement) -> Vec<Privilege> {
         Privilege::Capability(name) => {
             privilege.reaches_out() && !(alone && ONLY_AMONG_OTHERS.contains(&name.as_str()))
         }
-        Privilege::BlockDevice(_) => true,
+        Privilege::BlockDevice(_) | Privilege::UnmaskedPaths => true,
         // Named above; what steers the runtime below matters beside a volume alone.
         _ => false,
     });
@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn every_way_is_seen_and_refused() {
-        let ways: [(&str, Measurement); 6] = [
+        let ways: [(&str, Measurement); 7] = [
+            ("unmasked-paths", with(holding(Privilege::UnmaskedPaths))),
             ("cap:SYS_ADMIN", with(holding(capability("SYS_ADMIN")))),
             (
                 "block-device:/dev/sda",

@@ -173,6 +173,19 @@ impl Invocation {
         Ok(process.map(PathBuf::from))
     }
 
+    /// `exec` with everything in options: the capabilities that it adds.
+    ///
+    /// # Errors
+    /// `invalid` for an option that is not known.
+    pub(crate) fn exec_capabilities(&self) -> Result<Vec<String>> {
+        let (options, _) = take_options(&self.rest, &EXEC, "of exec")?;
+        let values = options
+            .into_iter()
+            .filter(|(name, _)| matches!(*name, "cap" | "c"))
+            .filter_map(|(_, value)| value);
+        Ok(values.map(|value| value.to_string_lossy().into_owned()).collect())
+    }
+
     /// Everything after the verb that could be a container's id.
     pub(crate) fn possible_containers(&self) -> impl Iterator<Item = ContainerId> {
         self.rest

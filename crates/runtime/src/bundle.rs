@@ -113,7 +113,8 @@ fn mounts(config: &Value) -> Result<&[Value]> {
     }
 }
 
-/// Opens what the bind mounts bind. What does not exist is left to the real runtime, which will say so.
+/// Opens what the bind mounts bind. What is not there now must not be there later, when nobody looks at it any more: the real runtime
+/// would resolve its name anew.
 fn open_sources(mounts: &[Value]) -> Result<Vec<(usize, OwnedFd)>> {
     let mut sources = Vec::new();
     for (index, source) in mounts
@@ -123,7 +124,8 @@ fn open_sources(mounts: &[Value]) -> Result<Vec<(usize, OwnedFd)>> {
     {
         match rustix::fs::openat(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
             Ok(opened) => sources.push((index, opened)),
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            // What is no bind mount only has a name that looks like a path.
+            Err(Errno::NOENT | Errno::NOTDIR) if !mounts.get(index).is_some_and(binds) => {}
             Err(error) => {
                 return Err(Problem::invalid(format!(
                     "cannot open the mount source {source}: {error}"
@@ -132,6 +134,14 @@ fn open_sources(mounts: &[Value]) -> Result<Vec<(usize, OwnedFd)>> {
         }
     }
     Ok(sources)
+}
+
+/// Whether the real runtime binds the source: by the mount's type or by one of its options.
+fn binds(mount: &Value) -> bool {
+    let options = mount.get("options").and_then(Value::as_array);
+    let mut options = options.into_iter().flatten().filter_map(Value::as_str);
+    mount.get("type").and_then(Value::as_str) == Some("bind")
+        || options.any(|option| matches!(option, "bind" | "rbind"))
 }
 
 fn may_be_placeholder(source: &OwnedFd) -> rustix::io::Result<bool> {
@@ -169,9 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_opened_and_missing_ones_left_alone() {
+    fn sources_are_opened_and_missing_ones_refused() {
+        let missing = r#"{"mounts":[{"destination":"/b","options":["rbind"],"source":"/does/not/exist"}]}"#;
+        assert!(bundle(missing).is_err());
         let config = r#"{"root":{"path":"rootfs"},"mounts":[{"destination":"/a","type":"bind","source":"/etc"},
-            {"destination":"/b","type":"bind","source":"/does/not/exist"},{"destination":"/proc","type":"proc","source":"proc"}]}"#;
+            {"destination":"/b","type":"nfs","source":"/does/not/exist"},{"destination":"/proc","type":"proc","source":"proc"}]}"#;
         let (_dir, bundle) = bundle(config).unwrap();
         assert_eq!(
             bundle.sources.iter().map(|(index, _)| *index).collect::<Vec<_>>(),

@@ -4,7 +4,7 @@
 
 use crate::bundle::Bundle;
 use cofferdam_linux::mount;
-use cofferdam_model::{ContainerId, Guarding, Privilege, Problem, Result, Settings};
+use cofferdam_model::{ContainerId, Guarding, Privilege, Problem, Result, Settings, place};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use serde_json::Value;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -87,7 +87,7 @@ fn may_reach(config: &Value) -> bool {
     let Some(linux) = config.get("linux") else {
         return true;
     };
-    shares_namespaces(linux) || has_devices(linux) || is_privileged(config)
+    shares_namespaces(linux) || has_devices(linux) || is_privileged(config) || is_unmasked(linux)
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
@@ -109,15 +109,38 @@ fn shares_namespaces(linux: &Value) -> bool {
 }
 
 fn has_devices(linux: &Value) -> bool {
+    // An ordinary container is given none; which of them is a disk, the daemon knows.
     let nodes = list(linux, "/devices");
-    let is_block = |device: &Value| !matches!(text(device, "type"), "c" | "u" | "p");
     let rules = list(linux, "/resources/devices");
     let opens = |rule: &Value| {
         let access = text(rule, "access");
         let only_mknod = !access.is_empty() && access.bytes().all(|letter| letter == b'm');
-        rule.get("allow") != Some(&Value::Bool(false)) && text(rule, "type") != "c" && !only_mknod
+        rule.get("allow") != Some(&Value::Bool(false)) && !only_mknod && !is_ordinary(rule)
     };
-    nodes.iter().any(is_block) || rules.iter().any(opens)
+    !nodes.is_empty() || rules.iter().any(opens)
+}
+
+/// Character devices that every container may use, by major number.
+fn is_ordinary(rule: &Value) -> bool {
+    let number = |key: &str| rule.get(key).and_then(Value::as_i64);
+    let memory = [3, 5, 7, 8, 9];
+    text(rule, "type") == "c"
+        && match number("major") {
+            Some(1) => number("minor").is_some_and(|minor| memory.contains(&minor)),
+            Some(5 | 136) => true,
+            _ => false,
+        }
+}
+
+/// Whether paths of the kernel's that every engine masks, or makes read-only, are not.
+fn is_unmasked(linux: &Value) -> bool {
+    let lacks = |pointer: &str, wanted: &[&str]| {
+        let found = list(linux, pointer);
+        !wanted
+            .iter()
+            .all(|path| found.iter().any(|found| found.as_str() == Some(path)))
+    };
+    lacks("/maskedPaths", &place::ALWAYS_MASKED) || lacks("/readonlyPaths", &place::ALWAYS_READ_ONLY)
 }
 
 fn is_privileged(config: &Value) -> bool {
@@ -140,16 +163,17 @@ mod tests {
     fn ordinary() -> Value {
         json!({"process": {"capabilities": {"bounding": ["CAP_CHOWN", "CAP_KILL"]}},
             "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "network", "path": "/x"}],
-                "devices": [{"type": "c", "path": "/dev/fuse"}],
-                "resources": {"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "access": "rwm"},
-                    {"allow": true, "type": "b", "access": "m"}]}}})
+                "devices": [], "maskedPaths": place::ALWAYS_MASKED, "readonlyPaths": place::ALWAYS_READ_ONLY,
+                "resources": {"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "b", "access": "m"},
+                    {"allow": true, "type": "c", "major": 1, "minor": 5, "access": "rwm"},
+                    {"allow": true, "type": "c", "major": 136, "access": "rwm"}]}}})
     }
 
     fn with(pointer: &str, value: Value) -> Value {
         let mut config = ordinary();
         let place = config.pointer_mut(pointer).unwrap();
         match place {
-            Value::Array(list) => list.push(value),
+            Value::Array(list) if !value.is_null() => list.push(value),
             other => *other = value,
         }
         config
@@ -176,6 +200,17 @@ mod tests {
             with("/linux/namespaces/0", json!({"type": "uts"})),
             with("/linux/devices", json!({"type": "b", "path": "/dev/sda"})),
             with("/linux/devices", json!({"path": "/dev/sda"})),
+            with("/linux/devices", json!({"type": "c", "path": "/dev/sg0"})),
+            with(
+                "/linux/resources/devices",
+                json!({"allow": true, "type": "c", "access": "rwm"}),
+            ),
+            with(
+                "/linux/resources/devices",
+                json!({"allow": true, "type": "c", "major": 1, "minor": 1}),
+            ),
+            with("/linux/readonlyPaths", Value::Null),
+            with("/linux/maskedPaths/0", Value::Null),
             with(
                 "/linux/resources/devices",
                 json!({"allow": true, "access": "rwm"}),

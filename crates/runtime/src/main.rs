@@ -7,6 +7,7 @@
 //! What it does not do: decide, measure, keep state. It is synchronous and starts in about a millisecond,
 //! since every container on the host passes through it.
 
+mod added;
 mod arguments;
 mod ask;
 mod attach;

@@ -4,7 +4,7 @@ use crate::arguments::Invocation;
 use crate::bundle::Bundle;
 use crate::guarded::{Guarded, guarded};
 use crate::report::Log;
-use crate::{ask, attach};
+use crate::{added, ask, attach};
 use cofferdam_linux::file;
 use cofferdam_model::wire::Verb;
 use cofferdam_model::{ContainerId, ErrorKind, Guarding, Problem, Result, Settings};
@@ -27,7 +27,7 @@ pub(crate) fn prepare(given: &[OsString], log: &mut Log) -> Result<Settings> {
         Some("create" | "run") => create(&settings, &invocation)?,
         Some("exec") => exec(&settings, &invocation)?,
         Some("checkpoint") => checkpoint(&settings, &invocation)?,
-        Some("restore") => restore(&invocation)?,
+        Some("restore") => restore(&settings, &invocation)?,
         _ => {}
     }
     Ok(settings)
@@ -56,10 +56,13 @@ fn only_observed(settings: &Settings, guarded: Guarded) -> bool {
     !guarded.volume && !modes.contains(&Guarding::Enforce)
 }
 
-/// Another process beside a volume is judged.
+/// Another process beside a volume is judged; elsewhere it must not be able to do more than its container.
 fn exec(settings: &Settings, invocation: &Invocation) -> Result<()> {
     let Some(container) = held(settings, invocation)? else {
-        return Ok(());
+        return match settings.guard.neighbours {
+            Guarding::Enforce => added::refuse_more_than_it_has(settings, invocation),
+            Guarding::Observe | Guarding::Off => Ok(()),
+        };
     };
     let process = invocation
         .exec_process()?
@@ -92,10 +95,16 @@ fn checkpoint(settings: &Settings, invocation: &Invocation) -> Result<()> {
 }
 
 /// A restored process was never measured.
-fn restore(invocation: &Invocation) -> Result<()> {
-    if Bundle::open(&invocation.restore_bundle())?.may_have_placeholder()? {
+fn restore(settings: &Settings, invocation: &Invocation) -> Result<()> {
+    let bundle = Bundle::open(&invocation.restore_bundle())?;
+    let containers: Vec<_> = invocation.possible_containers().collect();
+    let mut guarded_for = bundle.may_have_placeholder()?;
+    for container in &containers {
+        guarded_for |= guarded(settings, container, &bundle)?.is_some();
+    }
+    if guarded_for {
         return Err(Problem::denied(
-            "a container with a volume cannot be restored: what it runs cannot be measured",
+            "a container with a volume, a host path or a way to others cannot be restored: what it runs cannot be measured",
         )
         .remedy("start it anew with create or run"));
     }
@@ -121,7 +130,7 @@ fn held(settings: &Settings, invocation: &Invocation) -> Result<Option<Container
 }
 
 /// The bytes of a process description, in memory and unchangeable from here on.
-fn read_process(path: &Path) -> Result<OwnedFd> {
+pub(crate) fn read_process(path: &Path) -> Result<OwnedFd> {
     file::open_trusted(path)
         .and_then(|process| file::read_limited(process, PROCESS_MAX))
         .and_then(|bytes| file::sealed("process", &bytes))
@@ -129,7 +138,7 @@ fn read_process(path: &Path) -> Result<OwnedFd> {
 }
 
 /// Where the real runtime keeps its state: as named, or its own default.
-fn runtime_root(settings: &Settings, invocation: &Invocation) -> PathBuf {
+pub(crate) fn runtime_root(settings: &Settings, invocation: &Invocation) -> PathBuf {
     let default = if settings.runtime.program.ends_with("crun") {
         "/run/crun"
     } else {

@@ -13,6 +13,10 @@ cases!("guarded":
     other_host_paths_are_bound_as_they_were_judged,
     what_the_settings_allow_of_the_host_is_bound,
     without_a_daemon_a_host_path_is_not_bound,
+    a_volume_of_dockers_own_lies_beside_a_host_path,
+    what_is_mounted_in_a_volume_of_dockers_is_judged,
+    nobody_adds_to_a_container_what_it_was_not_started_with,
+    homes_are_bound_in_part_and_without_what_is_hidden,
 );
 
 fn run(scene: &Scene, options: &[&str], argv: &[&str]) -> Outcome<Ran> {
@@ -50,7 +54,7 @@ fn whoever_could_reach_others_is_refused(scene: &mut Scene) -> Outcome {
     scene.keeper(&volume, &[])?;
     let holder = scene.hold(&volume, &[])?;
     let pid = format!("container:{holder}");
-    let ways: [&[&str]; 7] = [
+    let ways: [&[&str]; 9] = [
         &["--privileged"],
         &["--pid", "host"],
         &["--pid", &pid],
@@ -58,6 +62,8 @@ fn whoever_could_reach_others_is_refused(scene: &mut Scene) -> Outcome {
         &["--cap-add", "DAC_READ_SEARCH"],
         &["--device", "/dev/loop0"],
         &["--device-cgroup-rule", "b *:* rwm"],
+        &["--device-cgroup-rule", "c *:* rwm"],
+        &["--security-opt", "systempaths=unconfined"],
     ];
     for way in ways {
         run(scene, way, &["sh", "-c", "cat /proc/*/root/data/log"])?
@@ -224,4 +230,97 @@ fn without_a_daemon_a_host_path_is_not_bound(scene: &mut Scene) -> Outcome {
     scene.host.daemon.stop()?;
     run(scene, &["--volume", &mount], &["ls", "/host"])?.refused(&["cofferdam:", "cofferdamd"])?;
     scene.host.daemon.start()
+}
+
+fn a_volume_of_dockers_own_lies_beside_a_host_path(scene: &mut Scene) -> Outcome {
+    let place = directory(scene, "beside")?;
+    let bound = format!("{}:/host:ro", place.display());
+    let options = ["--volume", "beside:/data", "--volume", &bound];
+    run(
+        scene,
+        &options,
+        &["sh", "-c", "cp /host/file /data/file && cat /data/file"],
+    )?
+    .ok()?
+    .says(&["of the host"])?;
+    scene.docker(&["volume", "rm", "beside"])?.ok()?;
+    let options = ["--init", "--volume", "beside:/data"];
+    run(scene, &options, &["touch", "/data/x"])?.ok()?;
+    scene.docker(&["volume", "rm", "beside"])?.ok()?;
+    Ok(())
+}
+
+/// Docker's own driver mounts whatever it is told to.
+fn what_is_mounted_in_a_volume_of_dockers_is_judged(scene: &mut Scene) -> Outcome {
+    let place = directory(scene, "driver")?;
+    let free = format!("device={}", place.display());
+    let overlay = "o=lowerdir=/etc:/boot".to_owned();
+    for (options, allowed) in [
+        (
+            [
+                "type=tmpfs".to_owned(),
+                "device=tmpfs".to_owned(),
+                "o=size=1m".to_owned(),
+            ],
+            true,
+        ),
+        (["type=none".to_owned(), "o=bind".to_owned(), free], true),
+        (
+            [
+                "type=none".to_owned(),
+                "o=bind".to_owned(),
+                "device=/etc".to_owned(),
+            ],
+            false,
+        ),
+        (
+            ["type=overlay".to_owned(), overlay, "device=overlay".to_owned()],
+            false,
+        ),
+    ] {
+        let mut create = vec!["volume", "create"];
+        for option in &options {
+            create.extend(["--opt", option]);
+        }
+        create.push("driven");
+        scene.docker(&create)?.ok()?;
+        let ran = run(scene, &["--volume", "driven:/host"], &["ls", "/host"])?;
+        scene.docker(&["volume", "rm", "driven"])?.ok()?;
+        match allowed {
+            true => drop(ran.ok()?),
+            false => drop(ran.refused(&["cofferdam:", "forbidden"])?),
+        }
+    }
+    Ok(())
+}
+
+fn nobody_adds_to_a_container_what_it_was_not_started_with(scene: &mut Scene) -> Outcome {
+    let line = [
+        "run",
+        "--detach",
+        "--runtime",
+        "cofferdam",
+        "tiny:1",
+        "sleep",
+        "60",
+    ];
+    let id = scene.docker(&line)?.ok()?.text();
+    scene.docker(&["exec", &id, "true"])?.ok()?;
+    scene
+        .docker(&["exec", "--privileged", &id, "true"])?
+        .refused(&["cofferdam:", "was not started with"])?;
+    Ok(())
+}
+
+fn homes_are_bound_in_part_and_without_what_is_hidden(scene: &mut Scene) -> Outcome {
+    let home = std::path::Path::new("/home/alice");
+    fs::create_dir_all(home.join("project"))?;
+    fs::create_dir_all(home.join(".config"))?;
+    run(scene, &["--volume", "/home/alice/project:/x"], &["ls", "/x"])?.ok()?;
+    for source in ["/home", "/home/alice", "/home/alice/.config"] {
+        let mount = format!("{source}:/x");
+        run(scene, &["--volume", &mount], &["ls", "/x"])?.refused(&["cofferdam:", "forbidden"])?;
+    }
+    fs::remove_dir_all(home)?;
+    Ok(())
 }

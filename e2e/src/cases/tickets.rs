@@ -57,7 +57,15 @@ fn an_app_that_requires_a_ticket_takes_no_launch_without(scene: &mut Scene) -> O
 fn a_ticket_never_reaches_the_container(scene: &mut Scene) -> Outcome {
     let volume = scene.volume("data", &["--size", "64M"])?;
     let script = "env; cat /proc/1/environ";
-    let rule = ["--require-ticket", "--allow-env", "COLOUR", "--", "sh", "-c", script];
+    let rule = [
+        "--require-ticket",
+        "--allow-env",
+        "COLOUR",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
     let app = scene.app("app", "tiny:1", &rule)?;
     scene.grant(&volume, &app, &[])?;
     let handed = ticket(scene, &app, &[])?;

@@ -26,6 +26,12 @@ pub(super) fn host_paths(
     }
 }
 
+/// Whether nothing that a container without a volume is judged for keeps it from starting.
+pub(super) fn only_observes(daemon: &Daemon) -> bool {
+    let guard = &daemon.settings.guard;
+    ![guard.neighbours, guard.host_paths].contains(&Guarding::Enforce)
+}
+
 /// Whether a container without a volume may have what it could reach others by. That it may is recorded, since it can.
 ///
 /// # Errors

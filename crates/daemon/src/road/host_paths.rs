@@ -6,16 +6,17 @@
 //! same goes for what is mounted below it, which comes along.
 
 use crate::daemon::Daemon;
+use cofferdam_linux::mount;
 use cofferdam_model::{
     Guarding, MeasuredMount, Measurement, MountKind, Namespace, Problem, Result, Settings,
 };
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 /// Forbidden out of the box: whoever writes there is root soon, and whoever reads there has others' secrets.
-const FORBIDDEN: [&str; 24] = [
+const FORBIDDEN: [&str; 26] = [
     "/bin",
     "/boot",
     "/dev",
@@ -24,23 +25,32 @@ const FORBIDDEN: [&str; 24] = [
     "/lib64",
     "/proc",
     "/root",
-    "/run/containerd",
-    "/run/crio",
-    "/run/docker",
-    "/run/podman",
-    "/run/systemd",
+    "/run",
     "/sbin",
     "/sys",
-    "/usr/bin",
-    "/usr/lib",
-    "/usr/local/bin",
-    "/usr/local/lib",
-    "/usr/local/sbin",
-    "/usr/sbin",
+    "/usr",
+    "/var/lib/AccountsService",
+    "/var/lib/apt",
+    "/var/lib/cloud",
     "/var/lib/containerd",
     "/var/lib/containers",
+    "/var/lib/dpkg",
+    "/var/lib/kubelet",
+    "/var/lib/libvirt",
+    "/var/lib/polkit-1",
+    "/var/lib/rpm",
+    "/var/lib/snapd",
+    "/var/lib/systemd",
+    "/var/run",
     "/var/spool/cron",
 ];
+
+/// Where users' homes lie. A home as a whole, and what in it has a name that begins with a dot, says what its user runs and holds what
+/// he logs in with. It is known by its path alone: a home may lie on a filesystem that its user serves, or that hangs.
+const HOMES: &str = "/home";
+
+/// Filesystems that bring nothing of this host's.
+const FOREIGN: [&str; 6] = ["tmpfs", "nfs", "nfs4", "cifs", "smb3", "ceph"];
 
 /// How deep a directory may lie.
 const DEPTH_MAX: usize = 256;
@@ -65,6 +75,7 @@ struct Mounted {
     device: (u32, u32),
     root: PathBuf,
     at: PathBuf,
+    filesystem: String,
 }
 
 /// The sources of a container that were judged; each must be mounted from the descriptor that came with it.
@@ -84,18 +95,80 @@ pub(super) fn judge(
         .iter()
         .filter_map(|(index, source)| Some((outside(*index)?, source)))
         .collect();
-    if judged.is_empty() || daemon.settings.guard.host_paths == Guarding::Off {
+    if daemon.settings.guard.host_paths == Guarding::Off {
         return Ok(Vec::new());
     }
+    if let Some(mount) = unopened(measurement, sources) {
+        return Err(Problem::denied(format!(
+            "what is to be bound at {:?} is not there, and cannot be judged",
+            mount.destination
+        ))
+        .remedy("make it before the container starts"));
+    }
     let table = table()?;
-    let forbidden = places(&forbidden(&daemon.settings), &table)?;
+    let mut forbidden = places(&forbidden(&daemon.settings), &table)?;
+    let volumes = daemon.settings.docker.data_root.join("volumes");
+    forbidden.extend(mounted_below(&forbidden, &table, &volumes));
     let allowed = places(&daemon.settings.guard.allow, &table)?;
     for (mount, source) in &judged {
-        if !is_shared_memory(daemon, measurement, mount, source.as_fd(), &table)? {
-            may_be_bound(mount, source.as_fd(), &table, &forbidden, &allowed)?;
+        let mut place = Place::of(source.as_fd(), &table)?;
+        if is_shared_memory(daemon, measurement, mount, &place, &table)? {
+            continue;
         }
+        match local(daemon, source.as_fd(), &place, &table)? {
+            Local::Dockers => continue,
+            Local::None => {}
+            // It lies below Docker's own by name alone.
+            Local::Bound => place.chain.truncate(1),
+            Local::Unknown => return Err(unknown(mount, &place)),
+        }
+        may_be_bound(mount, &place, &table, &forbidden, &allowed)?;
     }
     Ok(judged.into_iter().map(|(mount, _)| mount.index).collect())
+}
+
+/// A bind mount whose source nobody has opened, so that it would be resolved when nobody looks any more.
+fn unopened<'m>(measurement: &'m Measurement, sources: &[(usize, OwnedFd)]) -> Option<&'m MeasuredMount> {
+    let is_opened = |mount: &MeasuredMount| sources.iter().any(|(index, _)| *index == mount.index);
+    let names_a_path = |mount: &MeasuredMount| match &mount.kind {
+        MountKind::Outside(source) => source.starts_with('/'),
+        _ => false,
+    };
+    let mut mounts = measurement.mounts.iter();
+    mounts.find(|mount| names_a_path(mount) && !is_opened(mount))
+}
+
+/// What a volume of Docker's own is.
+enum Local {
+    /// None: it lies elsewhere.
+    None,
+    /// A directory of Docker's where Docker keeps it, or a filesystem there that is nothing of this host's: Docker's to give away.
+    Dockers,
+    /// A host path that Docker's driver has bound there, to be judged like any other.
+    Bound,
+    /// Something else that is mounted there, such as a disk of this host's: it may be anybody's.
+    Unknown,
+}
+
+fn local(daemon: &Daemon, source: BorrowedFd<'_>, place: &Place, table: &[Mounted]) -> Result<Local> {
+    let volumes = daemon.settings.docker.data_root.join("volumes");
+    let below = place.path.strip_prefix(&volumes);
+    if !below.is_ok_and(|below| below.components().count() == 2 && below.ends_with("_data")) {
+        return Ok(Local::None);
+    }
+    let is_root = mount::is_mount_root(source)
+        .map_err(|error| Problem::unavailable(format!("cannot look at a volume of Docker's: {error}")))?;
+    let Some(mounted) = table.iter().rev().find(|mounted| mounted.at == place.path) else {
+        return Ok(if is_root { Local::Unknown } else { Local::Dockers });
+    };
+    if FOREIGN.contains(&mounted.filesystem.as_str()) && mounted.root == Path::new("/") {
+        return Ok(Local::Dockers);
+    }
+    let elsewhere = |other: &Mounted| other.device == mounted.device && !other.at.starts_with(&volumes);
+    Ok(match table.iter().any(elsewhere) {
+        true => Local::Bound,
+        false => Local::Unknown,
+    })
 }
 
 /// Whether it is what an engine binds of its own accord where the ipc namespace is shared, which is judged by itself.
@@ -103,13 +176,12 @@ fn is_shared_memory(
     daemon: &Daemon,
     measurement: &Measurement,
     mount: &MeasuredMount,
-    source: BorrowedFd<'_>,
+    place: &Place,
     table: &[Mounted],
 ) -> Result<bool> {
     if mount.destination != "/dev/shm" || measurement.namespaces.ipc == Namespace::Own {
         return Ok(false);
     }
-    let place = Place::of(source, table)?;
     let hosts = places(&["/dev/shm".into()], table)?;
     let is_hosts = hosts
         .iter()
@@ -119,19 +191,35 @@ fn is_shared_memory(
         .path
         .strip_prefix(&containers)
         .is_ok_and(|below| below.components().count() == 3 && below.ends_with("mounts/shm"));
-    Ok(is_hosts || is_anothers)
+    Ok(match measurement.namespaces.ipc {
+        Namespace::Own => false,
+        Namespace::Host => is_hosts,
+        Namespace::Foreign => is_anothers,
+    })
 }
 
 fn may_be_bound(
     mount: &MeasuredMount,
-    source: BorrowedFd<'_>,
+    place: &Place,
     table: &[Mounted],
     forbidden: &[Place],
     allowed: &[Place],
 ) -> Result<()> {
-    let place = Place::of(source, table)?;
     if allowed.iter().any(|allowed| place.lies_in(allowed)) {
         return Ok(());
+    }
+    if let Ok(home) = place.path.strip_prefix(HOMES) {
+        let mut parts = home.components();
+        parts.next();
+        let hidden = parts.next().map(|part| part.as_os_str().as_encoded_bytes());
+        if hidden.is_none_or(|name| name.starts_with(b".")) {
+            return Err(Problem::denied(format!(
+                "the host path {}, to be bound at {:?}, holds what a user logs in with, or what he runs, which is forbidden",
+                place.path.display(),
+                mount.destination
+            ))
+            .remedy(REMEDY));
+        }
     }
     let below = table.iter().filter(|mounted| mounted.at.starts_with(&place.path));
     let below: Vec<&Mounted> = below.collect();
@@ -140,12 +228,21 @@ fn may_be_bound(
             below.device == other.device
                 && (below.root.starts_with(&other.within) || other.within.starts_with(&below.root))
         };
-        place.lies_in(other) || other.lies_in(&place) || below.iter().any(mounted)
+        place.lies_in(other) || other.lies_in(place) || below.iter().any(mounted)
     };
     match forbidden.iter().find(meets) {
         None => Ok(()),
-        Some(other) => Err(refusal(mount, &place, other)),
+        Some(other) => Err(refusal(mount, place, other)),
     }
+}
+
+fn unknown(mount: &MeasuredMount, place: &Place) -> Problem {
+    Problem::denied(format!(
+        "what Docker mounts at {}, to be bound at {:?}, is a disk or filesystem of this host's, which is forbidden",
+        place.path.display(),
+        mount.destination
+    ))
+    .remedy("have the host mount it, and bind a directory of it")
 }
 
 fn refusal(mount: &MeasuredMount, place: &Place, forbidden: &Place) -> Problem {
@@ -160,8 +257,10 @@ fn refusal(mount: &MeasuredMount, place: &Place, forbidden: &Place) -> Problem {
         "the host path {path}, to be bound at {:?}, {how}",
         mount.destination
     ))
-    .remedy("bind a directory that holds only what the container needs; or name the path in [guard] allow of the settings")
+    .remedy(REMEDY)
 }
+
+const REMEDY: &str = "bind a directory that holds only what the container needs; or name the path in [guard] allow of the settings";
 
 /// The forbidden paths of this host.
 fn forbidden(settings: &Settings) -> Vec<PathBuf> {
@@ -172,26 +271,15 @@ fn forbidden(settings: &Settings) -> Vec<PathBuf> {
         &settings.paths.state,
         &settings.paths.run,
         &settings.policy.directory,
+        &settings.runtime.program,
+        &settings.disk.program,
     ];
+    let token = settings.keys.pkcs11.iter();
+    let token = token.flat_map(|token| [&token.module, &token.pin_file]);
+    let secrets = settings.keys.identities.iter().chain(token);
     let fixed = FORBIDDEN.iter().map(PathBuf::from);
-    fixed.chain(own.into_iter().cloned()).chain(ssh_keys()).collect()
+    fixed.chain(own.into_iter().chain(secrets).cloned()).collect()
 }
-
-/// Where users keep what they log in with.
-fn ssh_keys() -> Vec<PathBuf> {
-    let homes = Dir::read_from(match rustix::fs::open("/home", DIRECTORY, Mode::empty()) {
-        Ok(home) => home,
-        Err(_) => return Vec::new(),
-    });
-    let names = homes.into_iter().flatten().flatten();
-    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names
-        .filter(|name| !matches!(name.as_str(), "." | ".."))
-        .map(|name| Path::new("/home").join(name).join(".ssh"))
-        .collect()
-}
-
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Where these paths lead, of those that there are.
 fn places(paths: &[PathBuf], table: &[Mounted]) -> Result<Vec<Place>> {
@@ -209,6 +297,33 @@ fn places(paths: &[PathBuf], table: &[Mounted]) -> Result<Vec<Place>> {
         }
     }
     Ok(places)
+}
+
+/// What is mounted below forbidden places, wherever else it may be seen: but for what the kernel shows, and networks.
+fn mounted_below(forbidden: &[Place], table: &[Mounted], volumes: &Path) -> Vec<Place> {
+    let lies_below = |mounted: &&Mounted| forbidden.iter().any(|place| mounted.at.starts_with(&place.path));
+    // What Docker's driver has mounted is judged where it is asked for.
+    let is_a_disk = |mounted: &&Mounted| mounted.device.0 != 0 && !mounted.at.starts_with(volumes);
+    let place = |mounted: &Mounted| Place {
+        path: mounted.at.clone(),
+        chain: Vec::new(),
+        device: mounted.device,
+        within: mounted.root.clone(),
+    };
+    let below = table.iter().filter(lies_below).filter(is_a_disk);
+    below
+        .filter(|mounted| mounted.root != Path::new("/") || !is_the_roots(mounted, table))
+        .map(place)
+        .collect()
+}
+
+/// Whether it is the root's own filesystem, of which most is not forbidden.
+fn is_the_roots(mounted: &Mounted, table: &[Mounted]) -> bool {
+    let is_root = |other: &&Mounted| other.at == Path::new("/");
+    table
+        .iter()
+        .filter(is_root)
+        .any(|root| root.device == mounted.device)
 }
 
 impl Place {
@@ -316,11 +431,14 @@ fn mounted(line: &[u8]) -> Option<Mounted> {
     number()?;
     let (major, minor) = number()?.split_once(':')?;
     let device = (major.parse().ok()?, minor.parse().ok()?);
+    let (root, at) = (unescaped(fields.next()?), unescaped(fields.next()?));
+    let filesystem = fields.skip_while(|field| *field != b"-").nth(1)?;
     Some(Mounted {
         id,
         device,
-        root: unescaped(fields.next()?),
-        at: unescaped(fields.next()?),
+        root,
+        at,
+        filesystem: String::from_utf8_lossy(filesystem).into_owned(),
     })
 }
 
@@ -369,7 +487,8 @@ mod tests {
         let table = table().unwrap();
         let forbidden = places(&[forbidden.to_owned()], &table).unwrap();
         let allowed = places(allowed, &table).unwrap();
-        may_be_bound(&mount_at("/x"), open(path).as_fd(), &table, &forbidden, &allowed)
+        let place = Place::of(open(path).as_fd(), &table)?;
+        may_be_bound(&mount_at("/x"), &place, &table, &forbidden, &allowed)
     }
 
     #[test]

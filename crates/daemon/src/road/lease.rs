@@ -208,8 +208,8 @@ fn no_longer_there(daemon: &Daemon) -> Vec<ContainerId> {
 fn release(daemon: &Arc<Daemon>, container: &ContainerId, ended: Process, seen: Seen) -> Result<()> {
     // Before anything that takes its time: what is changed from here on must show.
     let layer = layer_at_end(daemon, container, seen);
-    let marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
     let gone_for_good = no_longer_there(daemon);
+    let marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
     let released = daemon.state.change(|known| {
         let gone = || known.held_by(container).filter(|(_, held)| held.process == ended);
         let mut changes: Vec<_> = gone()
@@ -260,7 +260,13 @@ pub(super) fn release_if_ended(daemon: &Arc<Daemon>, container: &ContainerId) ->
         while is_held(daemon, container, &lease) && Instant::now() < until {
             std::thread::sleep(MOMENT);
         }
-        release(daemon, container, lease.process, Seen::Later)?;
+        if is_held(daemon, container, &lease) {
+            return Err(Problem::busy(format!(
+                "container {} has just ended, and is still being looked at",
+                container.short()
+            ))
+            .remedy("start it again in a moment"));
+        }
     }
     Ok(())
 }

@@ -55,6 +55,7 @@ struct Launch {
 type Opened = Vec<(OpenedMount, OwnedFd)>;
 
 /// What the runtime gets.
+#[derive(Default)]
 pub(crate) struct Given {
     /// What was opened.
     pub(crate) opened: Opened,
@@ -83,8 +84,23 @@ pub(crate) fn open(
             problem,
         ))
     };
+    let volume = asked.volume;
     let launch = match measure(daemon, asked) {
-        Ok(launch) => launch,
+        Ok(Some(launch)) => launch,
+        // Whoever starts containers past the engine is root, and asks for nothing of ours.
+        Ok(None) if !volume => return Ok(Given::default()),
+        Ok(None) => return refused(Vec::new(), None, unknown(daemon, &container)),
+        Err(problem) if !volume && guard::only_observes(daemon) => {
+            drop(record::refused(
+                daemon,
+                &container,
+                "observe",
+                Vec::new(),
+                None,
+                problem,
+            ));
+            return Ok(Given::default());
+        }
         Err(problem) => return refused(Vec::new(), None, problem),
     };
     let measurement = &launch.evidence.measurement;
@@ -142,23 +158,25 @@ fn still_waited_for(progress: &Progress) -> Result<()> {
     }
 }
 
-/// What the container is, by the engine that knows it and by the ticket that it brings.
-fn measure(daemon: &Daemon, asked: Asked) -> Result<Launch> {
-    let mut evidence = by_an_engine(daemon, &asked)?;
+/// What the container is, by the engine that knows it and by the ticket that it brings; none where no engine does.
+fn measure(daemon: &Daemon, asked: Asked) -> Result<Option<Launch>> {
+    let Some(mut evidence) = by_an_engine(daemon, &asked)? else {
+        return Ok(None);
+    };
     let mut holds = None;
     if let Some(text) = &evidence.ticket {
         let (found, ticket) = ticket::check(daemon, text, &evidence.measurement.image.config);
         evidence.measurement.ticket = Some(found);
         holds = ticket;
     }
-    Ok(Launch {
+    Ok(Some(Launch {
         asked,
         evidence,
         ticket: holds,
-    })
+    }))
 }
 
-fn by_an_engine(daemon: &Daemon, asked: &Asked) -> Result<Evidence> {
+fn by_an_engine(daemon: &Daemon, asked: &Asked) -> Result<Option<Evidence>> {
     let sources: Vec<_> = asked
         .sources
         .iter()
@@ -174,15 +192,19 @@ fn by_an_engine(daemon: &Daemon, asked: &Asked) -> Result<Evidence> {
     let placeholders = daemon.placeholders().lookup();
     for engine in &daemon.engines {
         if let Some(evidence) = engine.measure(&bundle, &|source| placeholders.volume_of(source))? {
-            return Ok(evidence);
+            return Ok(Some(evidence));
         }
     }
+    Ok(None)
+}
+
+fn unknown(daemon: &Daemon, container: &ContainerId) -> Problem {
     let names: Vec<_> = daemon.engines.iter().map(|engine| engine.name()).collect();
-    let shown = asked.container.short();
-    Err(Problem::denied(format!(
+    let shown = container.short();
+    Problem::denied(format!(
         "no engine knows the container {shown}, so it cannot be measured"
     ))
-    .remedy(format!("start it with {}", names.join(" or "))))
+    .remedy(format!("start it with {}", names.join(" or ")))
 }
 
 /// What was admitted, and the answers to be recorded.

@@ -297,6 +297,8 @@ pub(crate) fn rewrap(
         }
         Signer::Elsewhere(envelope) => {
             let (theirs, wrapped) = signed_key(daemon, &current, envelope, &chosen)?;
+            // Another key in its place would be the end of the volume.
+            current.confirm(&theirs)?;
             current.with_key(&theirs, wrapped)?
         }
     };

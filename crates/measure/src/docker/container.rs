@@ -49,6 +49,9 @@ pub(super) fn find(state: &StateTree, text: &str) -> Result<Option<ContainerId>>
         .iter()
         .filter_map(|name| name.parse().ok())
         .collect();
+    if let Some(whole) = ids.iter().find(|id| id.as_str() == text) {
+        return Ok(Some(whole.clone()));
+    }
     for id in &ids {
         // One that is just being removed is none.
         if config(state, id)

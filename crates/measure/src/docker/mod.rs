@@ -23,8 +23,8 @@ use crate::own_layer::OwnLayer;
 use crate::state_tree::StateTree;
 use crate::{Bundle, Engine, Evidence, Placeholders, namespaces, privileges, ticket};
 use cofferdam_model::{
-    ContainerId, IdRange, ImageIdentity, MeasuredMount, Measurement, MountKind, Owner, Problem, Result,
-    RootChanges, Sha256, User,
+    ContainerId, IdRange, ImageIdentity, MeasuredMount, Measurement, MountKind, Namespace, Owner, Problem,
+    Result, RootChanges, Sha256, User,
 };
 use rustix::fs::{CWD, Mode, OFlags};
 use std::os::fd::AsFd;
@@ -76,9 +76,12 @@ impl Engine for Docker {
         let engine_files = engine_files(&state, bundle.container)?;
         let ticket = ticket::of(&config)?;
         let mut measurement = assemble(bundle, &config, image, &layers, &engine_files, placeholders)?;
-        let own = layers::own(&state, bundle.container)?;
-        measurement.root =
-            OwnLayer::read(own.as_fd())?.changes(&layers.image, &measurement.mounts, bundle.ended)?;
+        // Only a rule asks for it: whoever asks for nothing is spared the walk.
+        if may_need_a_rule(&measurement) {
+            let own = layers::own(&state, bundle.container)?;
+            measurement.root =
+                OwnLayer::read(own.as_fd())?.changes(&layers.image, &measurement.mounts, bundle.ended)?;
+        }
         Ok(Some(Evidence {
             measurement,
             layers: layers.image,
@@ -101,7 +104,10 @@ impl Engine for Docker {
     }
 
     fn knows(&self, container: &ContainerId) -> bool {
-        !matches!(self.state_of(container), Ok(None))
+        let place = format!("containers/{container}/config.v2.json");
+        let state = StateTree::open(&self.data_root);
+        let found = state.and_then(|state| state.map_or(Ok(None), |state| state.look_if_there(&place)));
+        !matches!(found, Ok(None))
     }
 
     fn fingerprint(&self, container: &ContainerId) -> Result<Option<Sha256>> {
@@ -133,6 +139,16 @@ const INIT_SOURCES: [&str; 4] = [
     "/usr/local/bin/docker-init",
     "/usr/sbin/docker-init",
 ];
+
+/// Whether a container asks for a volume, or holds anything that an app's rule has to allow.
+fn may_need_a_rule(measurement: &Measurement) -> bool {
+    let shared = measurement.namespaces;
+    let own = [shared.pid, shared.mount, shared.ipc, shared.user];
+    let is_volume = |mount: &MeasuredMount| matches!(mount.kind, MountKind::Volume(_));
+    measurement.mounts.iter().any(is_volume)
+        || !measurement.privileges.is_empty()
+        || own.iter().any(|namespace| *namespace != Namespace::Own)
+}
 
 /// Docker's ids are 64 lower-case hexadecimal digits.
 fn is_dockers(container: &ContainerId) -> bool {
