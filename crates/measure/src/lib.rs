@@ -10,7 +10,8 @@
 //! | `config` | the bundle's config.json, as far as it matters |
 //! | `strict_json` | documents that two readers could read differently are refused |
 //! | `mounts`, `namespaces`, `privileges` | what config.json asks for, judged against an engine's ordinary container |
-//! | `environment` | what of the environment comes from outside |
+//! | `environment`, `groups` | what of the environment, and which extra groups, come from outside |
+//! | `landing` | where a mount really goes, and whether the image has files there |
 //! | `own_layer` | where the root filesystem is not the image's |
 //! | `ticket` | the ticket that a launch brings |
 //!
@@ -19,6 +20,8 @@
 mod config;
 mod docker;
 mod environment;
+mod groups;
+mod landing;
 mod mounts;
 mod namespaces;
 mod own_layer;

@@ -1,11 +1,9 @@
 //! What each mount of config.json brings into the container.
 //!
-//! What this does not do: resolve a destination in the image. One that leads elsewhere through a symlink of the image
-//! is told as config.json has it, and so judged by what it says.
 
 use crate::config::Mount;
-use crate::{Bundle, Placeholders};
-use cofferdam_model::{MeasuredMount, MountKind, Problem, Result};
+use crate::{Bundle, Placeholders, landing};
+use cofferdam_model::{MeasuredMount, MountKind, Problem, Result, place};
 use rustix::fs::{AtFlags, StatxFlags};
 use std::os::fd::BorrowedFd;
 
@@ -64,9 +62,38 @@ pub(crate) fn measure(
                 destination: mount.destination.clone(),
                 kind,
                 read_only: read_only(mount),
+                lands: None,
+                hides_files: false,
             })
         })
         .collect()
+}
+
+/// Says of every mount that may hide what the image brought where it really goes, and whether the image has files there.
+/// `data` are the places that the image declares to be for data.
+///
+/// # Errors
+/// As [`landing::place`].
+pub(crate) fn land(mounts: &mut [MeasuredMount], root: BorrowedFd<'_>, data: &[String]) -> Result<()> {
+    let data: Vec<String> = data
+        .iter()
+        .map(|declared| landing::place(root, declared))
+        .collect::<Result<_>>()?;
+    for mount in mounts {
+        let may_hide = match &mount.kind {
+            MountKind::Volume(_) => true,
+            MountKind::Kernel(kind) => !place::is_ordinary(kind, &mount.destination),
+            MountKind::Engine | MountKind::Outside(_) => false,
+        };
+        if !may_hide {
+            continue;
+        }
+        let at = landing::place(root, &mount.destination)?;
+        let is_data = data.iter().any(|declared| place::holds(declared, &at));
+        mount.hides_files = !is_data && landing::has_files(root, &at)?;
+        mount.lands = (place::plain(&mount.destination) != Some(at.as_str())).then_some(at);
+    }
+    Ok(())
 }
 
 fn options(mount: &Mount) -> impl DoubleEndedIterator<Item = &str> {

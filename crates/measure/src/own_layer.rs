@@ -170,7 +170,7 @@ impl Entry {
             FileType::RegularFile => self.facts.stx_size == 0,
             kind => kind == FileType::Directory,
         };
-        let lies_over = |mount: &MeasuredMount| match place::plain(&mount.destination) {
+        let lies_over = |mount: &MeasuredMount| match mount.place() {
             Some(at) if at == self.place => bare,
             Some(at) => at != "/" && place::holds(at, &self.place),
             None => false,
@@ -267,6 +267,8 @@ mod tests {
             destination: "/etc/app.conf".to_owned(),
             kind: MountKind::Outside("/x".to_owned()),
             read_only: true,
+            lands: None,
+            hides_files: false,
         };
         let mounts = [mount];
         assert!(changes(own.path(), image.path(), &mounts, None).is_empty());

@@ -44,6 +44,9 @@ pub struct LaunchRule {
     /// Names that may be in the environment besides the image's own.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub env: BTreeSet<String>,
+    /// Groups that its first process may have besides those that the image gives its user.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<u32>,
     /// Places below which the root filesystem need not be the image's.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub changed: BTreeSet<String>,

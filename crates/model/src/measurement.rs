@@ -1,6 +1,6 @@
 //! What one container instance is about to run, as found, not as claimed.
 
-use crate::{ContainerId, Owner, Problem, Result, Sha256, TicketFound, VolumeName};
+use crate::{ContainerId, Owner, Problem, Result, Sha256, TicketFound, VolumeName, place};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -28,6 +28,9 @@ pub struct Measurement {
     /// The names in it that are neither the image's own, with its value, nor the engine's.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub foreign_env: BTreeSet<String>,
+    /// The extra groups of the first process that the image's own files do not give its user.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub foreign_groups: BTreeSet<u32>,
     /// What of its root filesystem is not the image's.
     #[serde(default, skip_serializing_if = "RootChanges::is_none")]
     pub root: RootChanges,
@@ -121,6 +124,22 @@ pub struct MeasuredMount {
     pub kind: MountKind,
     /// Asked for read-only.
     pub read_only: bool,
+    /// Where it really goes, where links of the root filesystem lead elsewhere than its destination says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lands: Option<String>,
+    /// Files of the image's lie where it goes, at a place that the image does not declare to be for data.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hides_files: bool,
+}
+
+impl MeasuredMount {
+    /// Where it goes, without links, `.` and `..`; none where that cannot be told.
+    pub fn place(&self) -> Option<&str> {
+        match &self.lands {
+            Some(place) => Some(place),
+            None => place::plain(&self.destination),
+        }
+    }
 }
 
 /// What a mount brings into the container.

@@ -4,10 +4,10 @@
 //! volume, or an empty filesystem of the kernel, may not lie over the directories that code and configuration are
 //! loaded from, nor over the program itself.
 //!
-//! What this does not do: follow symlinks. A destination that leads to code through a symlink of the image, or of
-//! a volume that it lies in, is taken for what it says. Nor does it know code that an image keeps elsewhere and
-//! does not name as its program (a script that an interpreter is given, what the environment leads to), or the
-//! program of a healthcheck.
+//! Nor over any other place where the image has files, unless the image itself declares that to be a place for data (`VOLUME`):
+//! code may lie anywhere.
+//!
+//! What this does not do: know which files a program will look for where the image has none.
 
 use crate::{MeasuredMount, Measurement, MountKind};
 
@@ -102,14 +102,14 @@ impl Measurement {
             MountKind::Kernel(kind) => Some(kind.as_str()),
             MountKind::Engine | MountKind::Outside(_) => return false,
         };
-        let Some(place) = plain(&mount.destination) else {
+        let Some(place) = mount.place() else {
             return true;
         };
-        let is_ordinary = kernel.is_some_and(|kind| ORDINARY.contains(&(kind, place)));
+        let is_ordinary = kernel.is_some_and(|kind| is_ordinary(kind, place));
         let is_images = IMAGES_OWN
             .iter()
             .any(|own| holds(place, own) || holds(own, place));
-        (is_images && !is_ordinary) || place == "/" || self.runs_from(place)
+        (is_images && !is_ordinary) || place == "/" || mount.hides_files || self.runs_from(place)
     }
 
     /// Whether the way to the program leads over this plain place.
@@ -134,6 +134,11 @@ impl Measurement {
             at == wanted
         })
     }
+}
+
+/// Whether a filesystem of the kernel's at this place is what every container has, or every image expects.
+pub fn is_ordinary(kind: &str, place: &str) -> bool {
+    ORDINARY.contains(&(kind, place))
 }
 
 /// Whether the inner place is the outer one or lies below it; both [`plain`].

@@ -70,6 +70,7 @@ fn app(n: usize, now: Timestamp) -> App {
             network: Default::default(),
             mounts: BTreeSet::new(),
             env: BTreeSet::new(),
+            groups: Default::default(),
             changed: BTreeSet::new(),
             allow: BTreeSet::new(),
             ticket: false,
@@ -106,6 +107,8 @@ fn mount(volume: &VolumeName) -> MeasuredMount {
         destination: "/var/lib/data".to_owned(),
         kind: MountKind::Volume(volume.clone()),
         read_only: false,
+        lands: None,
+        hides_files: false,
     }
 }
 
@@ -118,6 +121,8 @@ fn measurement(n: usize, round: usize, mount: &MeasuredMount) -> Measurement {
         destination: destination.to_owned(),
         kind: MountKind::Kernel(kind.to_owned()),
         read_only: false,
+        lands: None,
+        hides_files: false,
     };
     let destinations = [
         ("proc", "/proc"),
@@ -150,6 +155,7 @@ fn measurement(n: usize, round: usize, mount: &MeasuredMount) -> Measurement {
         argv: if round % 4 == 2 { shell } else { command },
         env: Vec::new(),
         foreign_env: BTreeSet::new(),
+        foreign_groups: Default::default(),
         root: Default::default(),
         cwd: "/".to_owned(),
         user: User {

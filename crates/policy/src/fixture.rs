@@ -28,6 +28,7 @@ pub(crate) fn app(name: &str, image: u8) -> App {
             network: Default::default(),
             mounts: BTreeSet::new(),
             env: BTreeSet::new(),
+            groups: Default::default(),
             changed: BTreeSet::new(),
             allow: BTreeSet::new(),
             ticket: false,
@@ -53,6 +54,8 @@ pub(crate) fn mount(volume: &str) -> MeasuredMount {
         destination: "/var/lib/postgresql/data".into(),
         kind: MountKind::Volume(volume.parse().unwrap()),
         read_only: false,
+        lands: None,
+        hides_files: false,
     }
 }
 
@@ -63,6 +66,8 @@ pub(crate) fn measurement() -> Measurement {
         destination: destination.into(),
         kind: MountKind::Kernel(kind.into()),
         read_only: false,
+        lands: None,
+        hides_files: false,
     };
     let texts = |list: &[&str]| {
         list.iter()
@@ -81,6 +86,7 @@ pub(crate) fn measurement() -> Measurement {
         argv: texts(&["docker-entrypoint.sh", "postgres"]),
         env: texts(&["PATH=/usr/bin", "PGDATA=/var/lib/postgresql/data"]),
         foreign_env: BTreeSet::new(),
+        foreign_groups: Default::default(),
         root: Default::default(),
         cwd: "/".into(),
         user: User {
@@ -95,6 +101,8 @@ pub(crate) fn measurement() -> Measurement {
                 destination: "/etc/hosts".into(),
                 kind: MountKind::Engine,
                 read_only: false,
+                lands: None,
+                hides_files: false,
             },
             kernel(2, "/tmp", "tmpfs"),
             mount("payments.pgdata"),

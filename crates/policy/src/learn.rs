@@ -32,6 +32,7 @@ pub fn learn(app: &AppName, measurement: &Measurement) -> Learned {
         network: network(measurement, &mut lets_in),
         mounts: mounts(measurement, &mut lets_in),
         env: names(measurement, &mut lets_in),
+        groups: groups(measurement, &mut lets_in),
         changed: changed(measurement, &mut lets_in),
         allow: measurement
             .privileges
@@ -66,6 +67,12 @@ fn user(measurement: &Measurement, lets_in: &mut Vec<String>) -> Owner {
     let owner = measurement.user.owner;
     lets_in.push(format!("user {owner}, and no other"));
     owner
+}
+
+fn groups(measurement: &Measurement, lets_in: &mut Vec<String>) -> BTreeSet<u32> {
+    let found = &measurement.foreign_groups;
+    lets_in.extend(found.iter().map(|group| format!("group {group}")));
+    found.clone()
 }
 
 fn directory(measurement: &Measurement, lets_in: &mut Vec<String>) -> Option<String> {
@@ -167,6 +174,7 @@ mod tests {
         found.cwd = "/srv".into();
         found.namespaces.network = Namespace::Foreign;
         found.foreign_env = ["POSTGRES_DB".to_owned()].into();
+        found.foreign_groups = [44].into();
         found.root.add("/etc/nginx/conf.d/default.conf");
         found.privileges.insert("cap:NET_ADMIN".parse().unwrap());
         if let Some(mount) = found.mounts.get_mut(2) {
@@ -176,7 +184,7 @@ mod tests {
         let learned = learn(&name(), &found);
         assert!(learned.cannot.is_empty(), "{:?}", learned.cannot);
         assert!(rule::mismatches(&learned.rule, &name(), &found).is_empty());
-        assert_eq!(learned.lets_in.len(), 8, "{:?}", learned.lets_in);
+        assert_eq!(learned.lets_in.len(), 9, "{:?}", learned.lets_in);
         // And no other.
         assert!(!rule::mismatches(&learned.rule, &name(), &measurement()).is_empty());
     }

@@ -5,7 +5,7 @@
 //! rule. Every difference is told, not only the first, so that a launch can be put right in one go.
 //!
 //! What this does not do: decide. A rule that matches proves who the container is, not what it may open. Places
-//! are judged as they are written: one that leads to code through a symlink in the image is not seen.
+//! are judged by where they lead in the image.
 
 use crate::shown;
 use cofferdam_model::{
@@ -54,6 +54,8 @@ pub enum Difference {
         /// Who the rule says.
         wanted: Owner,
     },
+    /// An extra group that neither the image nor the rule gives it.
+    Group(u32),
     /// Another working directory.
     Directory {
         /// Where it works.
@@ -74,6 +76,8 @@ pub enum Difference {
         what: Laid,
         /// Where the container sees it.
         destination: String,
+        /// Where that leads in the image, where it is somewhere else.
+        leads_to: Option<String>,
     },
     /// A mount from outside where the rule names none.
     OutsideMount {
@@ -121,6 +125,7 @@ pub fn mismatches(rule: &LaunchRule, app: &AppName, measurement: &Measurement) -
         .into_iter()
         .chain(command(rule, measurement))
         .chain(user(rule, measurement))
+        .chain(groups(rule, measurement))
         .chain(directory(rule, measurement))
         .chain(mounts(rule, measurement))
         .chain(environment(rule, measurement))
@@ -186,6 +191,13 @@ fn user(rule: &LaunchRule, measurement: &Measurement) -> Option<Difference> {
     }
 }
 
+fn groups(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Item = Difference> {
+    let found = measurement.foreign_groups.iter().copied();
+    found
+        .filter(|group| !rule.groups.contains(group))
+        .map(Difference::Group)
+}
+
 fn directory(rule: &LaunchRule, measurement: &Measurement) -> Option<Difference> {
     let found = &measurement.cwd;
     let wanted = rule.cwd.as_ref().unwrap_or(&measurement.image_cwd);
@@ -217,7 +229,12 @@ fn mounted(rule: &LaunchRule, measurement: &Measurement, mount: &MeasuredMount) 
         return Some(Difference::OddPlace { what, destination });
     }
     let is_named = || rule.mounts.iter().any(|place| place::same(place, &destination));
-    (measurement.is_hidden_by(mount) && !is_named()).then_some(Difference::OverImage { what, destination })
+    let leads_to = mount.lands.clone();
+    (measurement.is_hidden_by(mount) && !is_named()).then_some(Difference::OverImage {
+        what,
+        destination,
+        leads_to,
+    })
 }
 
 /// What leads to other code counts even where the rule names it.
@@ -320,6 +337,10 @@ impl fmt::Display for Mismatch {
                 shown::list(wanted)
             ),
             Difference::User { found, wanted } => write!(f, "user is {found}, app {app} wants {wanted}"),
+            Difference::Group(group) => write!(
+                f,
+                "it is in group {group}, which the image does not give its user and which is not in the rule of app {app}"
+            ),
             Difference::Directory { found, wanted } => write!(
                 f,
                 "works in {}, app {app} in {}",
@@ -331,11 +352,20 @@ impl fmt::Display for Mismatch {
                 "{what} at {} lies at no plain place (from /, without an empty part, . or ..), which no rule can allow",
                 shown::quoted(destination)
             ),
-            Difference::OverImage { what, destination } => write!(
-                f,
-                "{what} at {} lies over the image's own files; app {app} does not allow that place",
-                shown::text(destination)
-            ),
+            Difference::OverImage {
+                what,
+                destination,
+                leads_to,
+            } => {
+                write!(f, "{what} at {}", shown::text(destination))?;
+                if let Some(place) = leads_to {
+                    write!(f, ", which leads to {},", shown::text(place))?;
+                }
+                write!(
+                    f,
+                    " lies over the image's own files; app {app} does not allow that place"
+                )
+            }
             Difference::OutsideMount { destination } => write!(
                 f,
                 "a mount from outside at {} is not in the rule of app {app}",

@@ -83,6 +83,10 @@ pub(crate) struct Create {
     /// A name that may be in the environment besides the image's own, such as POSTGRES_PASSWORD; can be given again
     #[arg(long, value_name = "NAME")]
     allow_env: Vec<String>,
+    /// A group, by number, that it may be in besides those that the image gives its user (docker run --group-add); can be given
+    /// again
+    #[arg(long, value_name = "GID")]
+    allow_group: Vec<u32>,
     /// A place below which the root filesystem need not be the image's, such as a file that is copied into the container before
     /// it starts, or that its entrypoint changes; / for any. Can be given again
     #[arg(long, value_name = "PLACE", value_parser = parse_destination)]
@@ -228,6 +232,7 @@ impl Create {
             network: self.network,
             mounts: self.allow_mount.iter().cloned().collect(),
             env: self.allow_env.iter().cloned().collect(),
+            groups: self.allow_group.iter().copied().collect(),
             changed: self.allow_changed.iter().cloned().collect(),
             allow: self.allow.iter().cloned().collect(),
             ticket: self.require_ticket,
@@ -283,6 +288,7 @@ fn show(name: &AppName, context: &Context) -> Result<Report> {
             ("network", network.to_owned()),
             ("allowed mounts", listed(rule.mounts.iter())),
             ("added environment", listed(rule.env.iter())),
+            ("added groups", listed(rule.groups.iter())),
             ("may be changed", listed(rule.changed.iter())),
             ("added privileges", listed(rule.allow.iter())),
             ("ticket", ticket(rule).to_owned()),

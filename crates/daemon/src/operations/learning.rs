@@ -33,6 +33,7 @@ pub(crate) fn learn(daemon: &Daemon, asked: &Learn) -> Result<Learned> {
             network: rule.network,
             mounts: rule.mounts,
             env: rule.env,
+            groups: rule.groups,
             changed: rule.changed,
             allow: rule.allow,
             ticket: rule.ticket,

@@ -5,15 +5,16 @@
 //! nor bind mounts of either change anything; and in both directions, since what contains a forbidden place is as good as it. The
 //! same goes for what is mounted below it, which comes along.
 
+mod place;
+
 use crate::daemon::Daemon;
 use cofferdam_linux::mount;
 use cofferdam_model::{
     Guarding, MeasuredMount, Measurement, MountKind, Namespace, Problem, Result, Settings,
 };
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags};
-use rustix::io::Errno;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use place::{Mounted, Place, places, table};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 /// Forbidden out of the box: whoever writes there is root soon, and whoever reads there has others' secrets.
 const FORBIDDEN: [&str; 26] = [
@@ -51,32 +52,6 @@ const HOMES: &str = "/home";
 
 /// Filesystems that bring nothing of this host's.
 const FOREIGN: [&str; 6] = ["tmpfs", "nfs", "nfs4", "cifs", "smb3", "ceph"];
-
-/// How deep a directory may lie.
-const DEPTH_MAX: usize = 256;
-
-/// A file, by device and inode.
-type FileId = (u32, u32, u64);
-
-/// Where something lies.
-struct Place {
-    /// As the kernel names it now; for people, and for what is mounted below.
-    path: PathBuf,
-    /// Itself, and every directory above it.
-    chain: Vec<FileId>,
-    /// The device of its filesystem, and where it is there.
-    device: (u32, u32),
-    within: PathBuf,
-}
-
-/// One line of the table of mounts (proc_pid_mountinfo(5)).
-struct Mounted {
-    id: u64,
-    device: (u32, u32),
-    root: PathBuf,
-    at: PathBuf,
-    filesystem: String,
-}
 
 /// The sources of a container that were judged; each must be mounted from the descriptor that came with it.
 ///
@@ -285,24 +260,6 @@ fn forbidden(settings: &Settings) -> Vec<PathBuf> {
     fixed.chain(own.into_iter().chain(secrets).cloned()).collect()
 }
 
-/// Where these paths lead, of those that there are.
-fn places(paths: &[PathBuf], table: &[Mounted]) -> Result<Vec<Place>> {
-    let mut places = Vec::new();
-    for path in paths {
-        match rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(opened) => places.push(Place::of(opened.as_fd(), table)?),
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(error) => {
-                return Err(Problem::unavailable(format!(
-                    "cannot open {}: {error}",
-                    path.display()
-                )));
-            }
-        }
-    }
-    Ok(places)
-}
-
 /// What is mounted below forbidden places, wherever else it may be seen: but for what the kernel shows, and networks.
 fn mounted_below(forbidden: &[Place], table: &[Mounted], volumes: &Path) -> Vec<Place> {
     let lies_below = |mounted: &&Mounted| forbidden.iter().any(|place| mounted.at.starts_with(&place.path));
@@ -330,148 +287,10 @@ fn is_the_roots(mounted: &Mounted, table: &[Mounted]) -> bool {
         .any(|root| root.device == mounted.device)
 }
 
-impl Place {
-    fn of(descriptor: BorrowedFd<'_>, table: &[Mounted]) -> Result<Self> {
-        let lost = || {
-            Problem::denied("a host path cannot be told the place of: it was moved or removed meanwhile")
-                .remedy("start the container again")
-        };
-        let (id, mount, is_directory) = facts(descriptor)?;
-        let path = std::fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd()))
-            .map_err(|error| Problem::unavailable(format!("cannot find where a host path lies: {error}")))?;
-        let mounted = table
-            .iter()
-            .find(|mounted| mounted.id == mount)
-            .ok_or_else(lost)?;
-        let below = path.strip_prefix(&mounted.at).map_err(|_| lost())?;
-        let mut chain = vec![id];
-        let parent = match is_directory {
-            true => rustix::fs::openat(descriptor, ".", DIRECTORY_PATH, Mode::empty()),
-            false => parent_of(&path, id),
-        };
-        chain.extend(above(parent.map_err(|_| lost())?)?);
-        Ok(Place {
-            chain,
-            device: mounted.device,
-            within: mounted.root.components().chain(below.components()).collect(),
-            path,
-        })
-    }
-
-    /// Whether it is the other one, or below it.
-    fn lies_in(&self, other: &Place) -> bool {
-        let is = other.chain.first().is_some_and(|id| self.chain.contains(id));
-        is || (self.device == other.device && self.within.starts_with(&other.within))
-    }
-}
-
-const DIRECTORY_PATH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-
-/// The directory of a file that is no directory, where the file is still in it.
-fn parent_of(path: &Path, file: FileId) -> rustix::io::Result<OwnedFd> {
-    let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::NOENT)?;
-    let parent = rustix::fs::open(parent, DIRECTORY_PATH | OFlags::NOFOLLOW, Mode::empty())?;
-    let there = rustix::fs::openat(
-        &parent,
-        name,
-        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
-    match facts(there.as_fd()) {
-        Ok((id, _, _)) if id == file => Ok(parent),
-        _ => Err(Errno::NOENT),
-    }
-}
-
-/// A directory, and every one above it.
-fn above(mut directory: OwnedFd) -> Result<Vec<FileId>> {
-    let mut chain = Vec::new();
-    loop {
-        let (id, _, _) = facts(directory.as_fd())?;
-        if chain.last() == Some(&id) {
-            return Ok(chain);
-        }
-        if chain.len() > DEPTH_MAX {
-            return Err(Problem::denied("a host path lies too deep to be judged"));
-        }
-        chain.push(id);
-        directory = rustix::fs::openat(&directory, "..", DIRECTORY_PATH, Mode::empty())
-            .map_err(|error| Problem::unavailable(format!("cannot look above a host path: {error}")))?;
-    }
-}
-
-/// A file's identity, its mount's, and whether it is a directory.
-fn facts(descriptor: BorrowedFd<'_>) -> Result<(FileId, u64, bool)> {
-    let wanted = StatxFlags::INO | StatxFlags::TYPE | StatxFlags::MNT_ID;
-    let facts = rustix::fs::statx(
-        descriptor,
-        c"",
-        AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC,
-        wanted,
-    )
-    .map_err(|error| Problem::unavailable(format!("cannot look at a host path: {error}")))?;
-    if facts.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
-        return Err(
-            Problem::unavailable("this kernel does not tell mounts apart").remedy("run Linux 5.12 or later")
-        );
-    }
-    let id = (facts.stx_dev_major, facts.stx_dev_minor, facts.stx_ino);
-    let kind = FileType::from_raw_mode(u32::from(facts.stx_mode));
-    Ok((id, facts.stx_mnt_id, kind == FileType::Directory))
-}
-
-/// The table of mounts.
-fn table() -> Result<Vec<Mounted>> {
-    let text = std::fs::read("/proc/self/mountinfo")
-        .map_err(|error| Problem::unavailable(format!("cannot read the table of mounts: {error}")))?;
-    let lines = text.split(|byte| *byte == b'\n');
-    Ok(lines.filter_map(mounted).collect())
-}
-
-fn mounted(line: &[u8]) -> Option<Mounted> {
-    let mut fields = line.split(|byte| *byte == b' ');
-    let mut number = || std::str::from_utf8(fields.next()?).ok();
-    let id = number()?.parse().ok()?;
-    number()?;
-    let (major, minor) = number()?.split_once(':')?;
-    let device = (major.parse().ok()?, minor.parse().ok()?);
-    let (root, at) = (unescaped(fields.next()?), unescaped(fields.next()?));
-    let filesystem = fields.skip_while(|field| *field != b"-").nth(1)?;
-    Some(Mounted {
-        id,
-        device,
-        root,
-        at,
-        filesystem: String::from_utf8_lossy(filesystem).into_owned(),
-    })
-}
-
-/// A path of the table: space, tab, line end and backslash are three octal digits behind a backslash.
-fn unescaped(field: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let [first, after @ ..] = rest {
-        rest = after;
-        match (first, after) {
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..]) => {
-                bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-                rest = after;
-            }
-            (byte, _) => bytes.push(*byte),
-        }
-    }
-    let path = PathBuf::from(std::ffi::OsString::from_vec(bytes));
-    // A root of another kind (of a namespace, nsfs) is no path.
-    match path.components().next() {
-        Some(Component::RootDir) => path,
-        _ => Path::new("/").join(path),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{Mode, OFlags};
     use rustix::mount::{UnmountFlags, mount_bind, unmount};
 
     fn open(path: &Path) -> OwnedFd {
@@ -484,6 +303,8 @@ mod tests {
             destination: destination.to_owned(),
             kind: MountKind::Outside("x".to_owned()),
             read_only: false,
+            lands: None,
+            hides_files: false,
         }
     }
 
@@ -531,15 +352,5 @@ mod tests {
         }
         assert!(results.iter().all(|(_, refused)| *refused), "{results:?}");
         assert!(judged(&root.join("outer"), &secret, &[]).is_ok());
-    }
-
-    #[test]
-    fn escaped_paths_of_the_table_are_read() {
-        let line = b"36 35 98:0 /mnt\\040a /mnt\\134b rw - ext4 /dev/x rw";
-        let found = mounted(line).unwrap();
-        assert_eq!((found.id, found.device), (36, (98, 0)));
-        assert_eq!(found.root, Path::new("/mnt a"));
-        assert_eq!(found.at, Path::new("/mnt\\b"));
-        assert!(mounted(b"").is_none());
     }
 }

@@ -156,6 +156,7 @@ pub(super) fn bounded(measurement: &Measurement) -> Measurement {
         |list: &[String]| -> Vec<String> { list.iter().take(ENTRIES_MAX).map(|text| cut(text)).collect() };
     let mount = |mount: &MeasuredMount| MeasuredMount {
         destination: cut(&mount.destination),
+        lands: mount.lands.as_deref().map(cut),
         kind: match &mount.kind {
             MountKind::Outside(source) => MountKind::Outside(cut(source)),
             MountKind::Kernel(kind) => MountKind::Kernel(cut(kind)),
@@ -181,6 +182,12 @@ pub(super) fn bounded(measurement: &Measurement) -> Measurement {
             .iter()
             .take(ENTRIES_MAX)
             .map(|name| cut(name))
+            .collect(),
+        foreign_groups: measurement
+            .foreign_groups
+            .iter()
+            .take(ENTRIES_MAX)
+            .copied()
             .collect(),
         root: RootChanges {
             places: measurement

@@ -1,6 +1,6 @@
 //! A new sealed volume: a key, a store with an empty filesystem, a deed. And its end.
 
-use super::deeds::wrapped_for;
+use super::wrapping::wrapped_for;
 use crate::daemon::Daemon;
 use crate::operations::size_of;
 use cofferdam_deed::{Deed, Filesystem, NewDeed};

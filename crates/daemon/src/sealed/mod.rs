@@ -5,6 +5,7 @@
 //! | `host` | the host's own keys, and those of its tenants |
 //! | `make` | a new volume: key, store, deed |
 //! | `deeds` | a volume's deed: read, confirmed, changed |
+//! | `wrapping` | for whom a volume's key is wrapped, and a new one |
 //! | `slots` | which volumes are open |
 //! | `open`, `close` | for a container, and after the last one |
 //! | `rotation` | another key, and a larger size, while it is in use |
@@ -24,11 +25,12 @@ mod server;
 mod servers;
 mod shut;
 mod slots;
+mod wrapping;
 
 pub(crate) use close::close_if_free;
 pub(crate) use deeds::{
-    Signer, as_it_lies, change as change_deed, claimed_name, draft, keeps_key, put as put_rewrapped,
-    read_foreign, recipients, remembered, rewrap, tenant_key,
+    Signer, as_it_lies, change as change_deed, claimed_name, draft, keeps_key, read_foreign, remembered,
+    tenant_key,
 };
 pub(crate) use host::{HostKeys, make_token_key};
 pub(crate) use make::{destroy, forget_witness, make, make_unsigned};
@@ -37,6 +39,7 @@ pub(crate) use rotation::{draft_rotation, go_on_with_all, grow, rotate};
 pub(crate) use servers::take_up_servers;
 pub(crate) use shut::shut;
 pub(crate) use slots::OpenVolumes;
+pub(crate) use wrapping::{put as put_rewrapped, recipients, rewrap};
 
 use cofferdam_model::{Problem, VolumeName};
 

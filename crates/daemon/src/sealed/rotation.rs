@@ -9,6 +9,7 @@
 use super::close::close_if_free;
 use super::deeds::{self, Signer};
 use super::open::{Use, open_for_itself};
+use super::wrapping;
 use crate::daemon::Daemon;
 use crate::state::{Change, Record, Snapshot};
 use cofferdam_deed::{Draft, SignedDeed};
@@ -49,7 +50,8 @@ pub(crate) fn rotate(daemon: &Arc<Daemon>, volume: &Volume, by: &Signer) -> Resu
 /// As [`rotate`].
 pub(crate) fn draft_rotation(daemon: &Arc<Daemon>, volume: &Volume) -> Result<Option<(Draft, SignedDeed)>> {
     match rotation(volume) {
-        None => deeds::with_new_key(daemon, volume, &Signer::Host)?.map_or(Ok(None), deeds::Rewrapped::draft),
+        None => wrapping::with_new_key(daemon, volume, &Signer::Host)?
+            .map_or(Ok(None), wrapping::Rewrapped::draft),
         Some(_) if is_over(daemon, volume)? => deeds::draft(daemon, volume, |deed| deed.without_key_before()),
         Some(_) => Ok(None),
     }
@@ -74,11 +76,11 @@ fn rotation(volume: &Volume) -> Option<Rotation> {
 /// Writes a new key into the deed, beside the one that there is. Where the deed has two already, and a crash came before the
 /// registry could say so, that is made up for.
 fn announce(daemon: &Daemon, volume: &Volume, by: &Signer) -> Result<Volume> {
-    let rewrapped = deeds::with_new_key(daemon, volume, by)?;
+    let rewrapped = wrapping::with_new_key(daemon, volume, by)?;
     daemon.state.change(|known| {
         let current = same(known, volume)?;
         let announced = match rewrapped {
-            Some(rewrapped) => deeds::put(daemon, known, current, by, rewrapped)?,
+            Some(rewrapped) => wrapping::put(daemon, known, current, by, rewrapped)?,
             None => as_its_deed_says(daemon, known, current)?,
         };
         let change = Change::Put(Record::Volume(Box::new(announced.clone())));

@@ -49,10 +49,10 @@ fn any_rule() -> impl Strategy<Value = LaunchRule> {
         cwd,
         network,
         [texts(), texts(), texts()],
-        any::<bool>(),
+        (any::<bool>(), btree_set(any::<u32>(), 0..3)),
     )
         .prop_map(
-            |(image, command, user, cwd, network, [mounts, env, changed], ticket)| LaunchRule {
+            |(image, command, user, cwd, network, [mounts, env, changed], (ticket, groups))| LaunchRule {
                 image: Sha256::from_bytes(image),
                 command,
                 user,
@@ -60,6 +60,7 @@ fn any_rule() -> impl Strategy<Value = LaunchRule> {
                 network,
                 mounts,
                 env,
+                groups,
                 changed,
                 allow: [].into(),
                 ticket,

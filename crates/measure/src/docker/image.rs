@@ -3,7 +3,9 @@
 use crate::state_tree::StateTree;
 use cofferdam_model::{Problem, Result, Sha256};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256 as Hasher};
+use std::collections::BTreeMap;
 
 /// The longest image config, in bytes.
 const LENGTH_MAX: usize = 8 << 20;
@@ -24,6 +26,8 @@ pub(super) struct Image {
     pub(super) env: Vec<String>,
     /// The directory that it works in.
     pub(super) cwd: String,
+    /// The places that it declares to be for data.
+    pub(super) data: Vec<String>,
     /// The healthcheck, as the argv that Docker execs.
     pub(super) healthcheck: Option<Vec<String>>,
 }
@@ -45,6 +49,8 @@ struct Execution {
     env: Option<Vec<String>>,
     #[serde(rename = "WorkingDir", default)]
     working_dir: Option<String>,
+    #[serde(rename = "Volumes", default)]
+    volumes: Option<BTreeMap<String, IgnoredAny>>,
     #[serde(rename = "Shell", default)]
     shell: Option<Vec<String>>,
     #[serde(rename = "Healthcheck", default)]
@@ -94,6 +100,7 @@ pub(super) fn read(state: &StateTree, digest: Sha256) -> Result<Image> {
         command,
         env,
         cwd,
+        data: execution.volumes.unwrap_or_default().into_keys().collect(),
         healthcheck,
     })
 }

@@ -18,6 +18,7 @@ mod tests;
 
 use crate::config::{self, Config, Linux};
 use crate::environment;
+use crate::groups;
 use crate::mounts::{self, EngineFiles, FileId};
 use crate::own_layer::OwnLayer;
 use crate::state_tree::StateTree;
@@ -27,6 +28,7 @@ use cofferdam_model::{
     Result, RootChanges, Sha256, User,
 };
 use rustix::fs::{CWD, Mode, OFlags};
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
@@ -69,15 +71,19 @@ impl Engine for Docker {
         let Some(container) = container::read(&state, bundle.container)? else {
             return Ok(None);
         };
-        let image = image::read(&state, container.image)?;
+        let mut image = image::read(&state, container.image)?;
         let layers = layers::read(&state, bundle.container, &image.diff_ids)?;
         overlay::check(&state, &layers, bundle.root)?;
         let config = config::parse(bundle.config)?;
         let engine_files = engine_files(&state, bundle.container)?;
         let ticket = ticket::of(&config)?;
+        let data = std::mem::take(&mut image.data);
         let mut measurement = assemble(bundle, &config, image, &layers, &engine_files, placeholders)?;
         // Only a rule asks for it: whoever asks for nothing is spared the walk.
         if may_need_a_rule(&measurement) {
+            mounts::land(&mut measurement.mounts, bundle.root, &data)?;
+            let User { owner, groups, .. } = &measurement.user;
+            measurement.foreign_groups = groups::from_outside(bundle.root, owner.uid, owner.gid, groups)?;
             let own = layers::own(&state, bundle.container)?;
             measurement.root =
                 OwnLayer::read(own.as_fd())?.changes(&layers.image, &measurement.mounts, bundle.ended)?;
@@ -212,6 +218,7 @@ fn assemble(
         argv,
         foreign_env: environment::from_outside(process.env.as_deref().unwrap_or_default(), &image.env),
         env: process.env.clone().unwrap_or_default(),
+        foreign_groups: BTreeSet::new(),
         root: RootChanges::default(),
         cwd: process.cwd.clone(),
         user: user(config),

@@ -18,6 +18,7 @@ fn running(cwd: &str, program: &str) -> Measurement {
         argv: vec![program.into()],
         env: Vec::new(),
         foreign_env: Default::default(),
+        foreign_groups: Default::default(),
         root: Default::default(),
         cwd: cwd.into(),
         user: User {
@@ -48,6 +49,8 @@ fn mount(kind: MountKind, destination: &str) -> MeasuredMount {
         destination: destination.into(),
         kind,
         read_only: true,
+        lands: None,
+        hides_files: false,
     }
 }
 

@@ -14,6 +14,8 @@ fn outside(destination: &str) -> MeasuredMount {
         destination: destination.into(),
         kind: MountKind::Outside("/tmp/evil".into()),
         read_only: true,
+        lands: None,
+        hides_files: false,
     }
 }
 
