@@ -6,7 +6,9 @@
 use crate::{
     client::DEFAULT_SOCKET,
     duration::Length,
-    verb::{app, attachments, completions, grant, ledger, man, status, tenant, ticket, volume, why},
+    verb::{
+        app, attachments, completions, grant, host_path, ledger, man, status, tenant, ticket, volume, why,
+    },
 };
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
@@ -71,6 +73,8 @@ pub(crate) enum Verb {
     Volume(volume::Volume),
     Grant(grant::Give),
     Revoke(grant::Take),
+    #[command(subcommand)]
+    HostPath(host_path::HostPaths),
     #[command(subcommand)]
     Ticket(ticket::Ticket),
     Attachments(attachments::Attachments),

@@ -47,6 +47,8 @@ pub struct Bundle<'a> {
     pub sources: &'a [(usize, BorrowedFd<'a>)],
     /// The fingerprint of its own layer when it ended the last time ([`Engine::fingerprint`]), where that was seen.
     pub ended: Option<Sha256>,
+    /// What it binds from outside may have to be allowed by an app's rule.
+    pub judged: bool,
 }
 
 /// Says which volume's placeholder a source is, by device and inode; none where it lies elsewhere. An error where it

@@ -69,7 +69,7 @@ pub(crate) fn measure(
         .collect()
 }
 
-/// Says of every mount that may hide what the image brought where it really goes, and whether the image has files there.
+/// Says of every mount where it really goes, and of those that may hide what the image brought whether the image has files there.
 /// `data` are the places that the image declares to be for data.
 ///
 /// # Errors
@@ -81,16 +81,14 @@ pub(crate) fn land(mounts: &mut [MeasuredMount], root: BorrowedFd<'_>, data: &[S
         .collect::<Result<_>>()?;
     for mount in mounts {
         let may_hide = match &mount.kind {
-            MountKind::Volume(_) => true,
-            MountKind::Kernel(kind) => !place::is_ordinary(kind, &mount.destination),
-            MountKind::Engine | MountKind::Outside(_) => false,
+            MountKind::Engine => continue,
+            MountKind::Kernel(kind) if place::is_ordinary(kind, &mount.destination) => continue,
+            MountKind::Volume(_) | MountKind::Kernel(_) => true,
+            MountKind::Outside(_) => false,
         };
-        if !may_hide {
-            continue;
-        }
         let at = landing::place(root, &mount.destination)?;
         let is_data = data.iter().any(|declared| place::holds(declared, &at));
-        mount.hides_files = !is_data && landing::has_files(root, &at)?;
+        mount.hides_files = may_hide && !is_data && landing::has_files(root, &at)?;
         mount.lands = (place::plain(&mount.destination) != Some(at.as_str())).then_some(at);
     }
     Ok(())

@@ -22,6 +22,9 @@
 //! | `GET /v1/grants` | – | list of [`Grant`] |
 //! | `PUT /v1/grants` | [`Grant`] | [`Grant`] |
 //! | `DELETE /v1/grants/{volume}/{app}`, with `?now=true` what is open too | – | [`Grant`] |
+//! | `GET /v1/host-paths` | – | list of [`HostPathGrant`](crate::HostPathGrant) |
+//! | `PUT /v1/host-paths` | [`NewHostPathGrant`](crate::NewHostPathGrant) | [`HostPathGrant`](crate::HostPathGrant) |
+//! | `POST /v1/host-paths/revocations` | [`OldHostPathGrant`](crate::OldHostPathGrant) | [`HostPathGrant`](crate::HostPathGrant) |
 //! | `GET /v1/attachments` | – | list of [`Attachment`] |
 //! | `GET /v1/decisions`, newest first, at most 100 | – | list of [`Decision`] |
 //! | `GET /v1/decisions/{id}` | – | [`Decision`] |

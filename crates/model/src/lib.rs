@@ -13,6 +13,7 @@ pub mod disk;
 pub mod environment;
 mod error;
 mod grant;
+mod host_path;
 mod ids;
 mod measurement;
 mod name;
@@ -27,6 +28,7 @@ pub use app::{App, Command, LaunchRule, NetworkRule, UserRule};
 pub use digest::Sha256;
 pub use error::{ErrorKind, Problem, Result};
 pub use grant::Grant;
+pub use host_path::{HostPath, HostPathGrant, HostSource, NewHostPathGrant, OldHostPathGrant};
 pub use ids::{ContainerId, DecisionId, Epoch, Owner};
 pub use measurement::{
     IdMap, IdRange, ImageIdentity, MeasuredMount, Measurement, MountKind, Namespace, Namespaces, Privilege,

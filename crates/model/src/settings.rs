@@ -175,6 +175,8 @@ pub struct GuardSettings {
     pub host_paths: Guarding,
     /// Host paths that are forbidden out of the box and may be bound all the same, with what is below them.
     pub allow: Vec<PathBuf>,
+    /// Whether every other host path needs a grant; where not, only those do that somebody has a grant on.
+    pub host_paths_need_grant: bool,
 }
 
 /// What becomes of what is found.

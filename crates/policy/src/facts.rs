@@ -6,7 +6,7 @@
 //! What this does not do: check that a grant's app or volume exists. A grant may arrive before its app.
 
 use crate::names::Names;
-use cofferdam_model::{App, AppName, Grant, Sha256, VolumeName};
+use cofferdam_model::{App, AppName, Grant, HostPath, HostPathGrant, Sha256, VolumeName};
 use jiff::Timestamp;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -24,6 +24,36 @@ pub struct Facts {
     grants: BTreeMap<(Arc<VolumeName>, Option<Arc<AppName>>), Right>,
     /// The same keys the other way round.
     grants_by_app: BTreeSet<(Arc<AppName>, Option<Arc<VolumeName>>)>,
+    host_paths: BTreeMap<HostPath, BTreeMap<AppName, HostPathRight>>,
+}
+
+/// What a grant on a host path gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HostPathRight {
+    pub(crate) write: bool,
+    pub(crate) map_owner: bool,
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl HostPathRight {
+    /// As policies know it.
+    pub(crate) fn right(self) -> Right {
+        Right {
+            write: self.write,
+            exec: false,
+            until: self.until,
+        }
+    }
+
+    fn grant(self, path: &HostPath, app: &AppName) -> HostPathGrant {
+        HostPathGrant {
+            path: path.clone(),
+            app: app.clone(),
+            write: self.write,
+            map_owner: self.map_owner,
+            until: self.until,
+        }
+    }
 }
 
 /// What a grant gives, without its names.
@@ -144,6 +174,58 @@ impl Facts {
             .take_while(move |(found, _)| **found == *app)
             .filter_map(|(_, volume)| volume.as_deref())
             .filter_map(move |volume| self.grant(volume, app))
+    }
+
+    /// Adds a grant on a host path, or replaces the one of the same app on the same path.
+    pub fn insert_host_path_grant(&mut self, grant: &HostPathGrant) {
+        let right = HostPathRight {
+            write: grant.write,
+            map_owner: grant.map_owner,
+            until: grant.until,
+        };
+        let on_path = self.host_paths.entry(grant.path.clone()).or_default();
+        on_path.insert(grant.app.clone(), right);
+    }
+
+    /// Takes a grant on a host path away. With the last one the path is nobody's in particular again.
+    pub fn remove_host_path_grant(&mut self, path: &HostPath, app: &AppName) {
+        if let Some(on_path) = self.host_paths.get_mut(path) {
+            on_path.remove(app);
+            if on_path.is_empty() {
+                self.host_paths.remove(path);
+            }
+        }
+    }
+
+    /// The host paths that somebody has a grant on, sorted.
+    pub fn granted_host_paths(&self) -> impl Iterator<Item = &HostPath> {
+        self.host_paths.keys()
+    }
+
+    /// Every grant on a host path, sorted by path, then app.
+    pub fn host_path_grants(&self) -> impl Iterator<Item = HostPathGrant> {
+        self.host_paths.iter().flat_map(|(path, on_path)| {
+            let grants = on_path.iter();
+            grants.map(move |(app, right)| right.grant(path, app))
+        })
+    }
+
+    /// The grant of this app on this host path.
+    pub fn host_path_grant(&self, path: &HostPath, app: &AppName) -> Option<HostPathGrant> {
+        let right = self.host_paths.get(path)?.get(app)?;
+        Some(right.grant(path, app))
+    }
+
+    /// The apps with a grant on this host path whose rule has this image, sorted by name.
+    pub(crate) fn may_bind(
+        &self,
+        path: &HostPath,
+        config: &Sha256,
+    ) -> impl Iterator<Item = (&App, HostPathRight)> {
+        let on_path = self.host_paths.get(path).into_iter().flatten();
+        on_path
+            .filter_map(|(name, right)| Some((self.app(name)?, *right)))
+            .filter(|(app, _)| app.rule.image == *config)
     }
 
     /// How many apps there are.

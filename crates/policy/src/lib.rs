@@ -29,7 +29,7 @@ mod fixture;
 
 pub use exec::{ExecProcess, is_healthcheck, refuse_other_code, refuse_reaching};
 pub use facts::Facts;
-pub use judge::{Admitted, Judge, Verdict};
+pub use judge::{Admitted, Bound, Judge, Verdict};
 pub use learn::{Learned, learn};
 pub use neighbour::{neighbour, reaches};
 pub use rule::{Difference, Laid, Mismatch, mismatches};

@@ -14,7 +14,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// Room for config.json and the mount points.
@@ -35,7 +35,8 @@ pub(crate) fn attach(settings: &Settings, bundle: &Bundle, given: Given) -> Resu
     for (opened, descriptor) in given.opened {
         redirect(&mut config, opened.mount, &place)?;
         restrict(&mut config, &opened);
-        mounts.push((opened.mount, true, DetachedMount::from(descriptor)));
+        let is_directory = is_directory(descriptor.as_fd())?;
+        mounts.push((opened.mount, is_directory, DetachedMount::from(descriptor)));
     }
     for index in given.as_judged {
         redirect(&mut config, index, &place)?;
@@ -51,11 +52,15 @@ pub(crate) fn attach(settings: &Settings, bundle: &Bundle, given: Given) -> Resu
 fn judged(bundle: &Bundle, index: usize) -> Result<Placed> {
     let source = bundle.sources.iter().find(|(of, _)| *of == index);
     let (_, source) = source.ok_or_else(|| unknown(index))?;
-    let fail = |error: io::Error| Problem::internal(format!("cannot mount a host path: {error}"));
-    let facts = rustix::fs::fstat(source).map_err(|error| fail(error.into()))?;
-    let is_directory = FileType::from_raw_mode(facts.st_mode) == FileType::Directory;
-    let mount = DetachedMount::tree_of(source.as_fd()).map_err(fail)?;
-    Ok((index, is_directory, mount))
+    let mount = DetachedMount::tree_of(source.as_fd())
+        .map_err(|error| Problem::internal(format!("cannot mount a host path: {error}")))?;
+    Ok((index, is_directory(source.as_fd())?, mount))
+}
+
+fn is_directory(source: BorrowedFd<'_>) -> Result<bool> {
+    let facts = rustix::fs::fstat(source)
+        .map_err(|error| Problem::internal(format!("cannot look at what is to be mounted: {error}")))?;
+    Ok(FileType::from_raw_mode(facts.st_mode) == FileType::Directory)
 }
 
 /// The number of a mount, whether it is a directory, and what is mounted.

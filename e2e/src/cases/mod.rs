@@ -8,12 +8,14 @@ mod daemon_life;
 mod deny;
 mod exec;
 mod guarded;
+mod host_paths;
 mod ids;
 mod leases;
 mod lost_ground;
 mod measured;
 mod opening;
 mod placeholder;
+mod places;
 mod plugin;
 mod postgres;
 mod scene;
@@ -58,6 +60,8 @@ pub fn all() -> Vec<Case> {
         walls::CASES,
         measured::CASES,
         guarded::CASES,
+        host_paths::CASES,
+        places::CASES,
         survey::CASES,
         placeholder::CASES,
         exec::CASES,

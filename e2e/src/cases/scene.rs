@@ -58,6 +58,19 @@ impl<'h> Scene<'h> {
         for app in self.apps()? {
             self.cofferdam(&["app", "rm", &app])?.ok()?;
         }
+        for grant in self
+            .cofferdam(&["host-path", "ls", "--json"])?
+            .ok()?
+            .json()?
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            if let (Some(path), Some(app)) = (grant["path"].as_str(), grant["app"].as_str()) {
+                self.cofferdam(&["host-path", "revoke", path, "--from", app])?
+                    .ok()?;
+            }
+        }
         clean
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod attachments;
 pub(crate) mod completions;
 pub(crate) mod grant;
+pub(crate) mod host_path;
 pub(crate) mod ledger;
 pub(crate) mod man;
 pub(crate) mod status;
@@ -24,6 +25,7 @@ pub(crate) fn run(verb: &Verb, context: &Context) -> Result<Report> {
         Verb::Volume(volume) => volume.run(context),
         Verb::Grant(grant) => grant.run(context),
         Verb::Revoke(revoke) => revoke.run(context),
+        Verb::HostPath(host_path) => host_path.run(context),
         Verb::Attachments(attachments) => attachments.run(context),
         Verb::Ledger(ledger) => ledger.run(context),
         Verb::Why(why) => why.run(context),

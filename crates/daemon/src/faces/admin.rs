@@ -3,7 +3,7 @@
 //! INVARIANT: every handler asks [`Asker`] before it names anything of a tenant's.
 
 use super::answer::respond;
-use super::{Stop, acts, ledger, owners, socket, volumes, watching};
+use super::{Stop, acts, host_paths, ledger, owners, socket, volumes, watching};
 use crate::daemon::Daemon;
 use crate::operations::Asker;
 use axum::Router;
@@ -57,6 +57,7 @@ pub(super) fn face(daemon: &Arc<Daemon>, stop: &Stop) -> Result<impl Future<Outp
 fn router(daemon: &Arc<Daemon>, group: Option<u32>) -> Router {
     Router::new()
         .merge(owners::routes())
+        .merge(host_paths::routes())
         .merge(volumes::routes())
         .merge(watching::routes())
         .merge(ledger::routes())

@@ -3,6 +3,7 @@
 mod acts;
 mod admin;
 mod answer;
+mod host_paths;
 mod ledger;
 mod owners;
 mod plugin;

@@ -84,6 +84,7 @@ fn measure(daemon: &Daemon, engine: &dyn Engine, container: &ContainerId) -> Res
         root: root.as_fd(),
         sources: &sources,
         ended: None,
+        judged: true,
     };
     let placeholders = daemon.placeholders().lookup();
     let measured = engine.measure(&bundle, &|source| placeholders.volume_of(source))?;

@@ -1,14 +1,28 @@
 //! What every guarded container is judged for, whether or not it asks for a volume: the host paths that it binds, and whether it could
 //! reach the volumes of others.
 
-use super::{Refusal, host_paths, record};
+use super::host_paths::{self, Judged};
+use super::{Refusal, record};
 use crate::daemon::Daemon;
 use crate::state::Change;
-use cofferdam_model::{Guarding, Measurement, Problem, Result};
+use cofferdam_model::wire::OpenedMount;
+use cofferdam_model::{Guarding, Measurement, Owner, Problem, Result};
 use cofferdam_policy::neighbour;
-use std::os::fd::OwnedFd;
+use cofferdam_volume::id_map::Mapping;
+use std::os::fd::{AsFd, OwnedFd};
 
-/// What of the sources was judged, and is to be mounted as it was.
+/// What of the host's a container gets.
+#[derive(Default)]
+pub(super) struct HostPaths {
+    /// Mounts whose ids are mapped.
+    pub(super) mapped: Vec<(OpenedMount, OwnedFd)>,
+    /// Mounts that are made of the very descriptors that were judged.
+    pub(super) as_judged: Vec<usize>,
+    /// Whether an app's grant was needed for one of them.
+    pub(super) granted: bool,
+}
+
+/// What of the sources was judged, and how it is to be mounted.
 ///
 /// # Errors
 /// The refusal.
@@ -16,14 +30,51 @@ pub(super) fn host_paths(
     daemon: &Daemon,
     measurement: &Measurement,
     sources: &[(usize, OwnedFd)],
-) -> std::result::Result<Vec<usize>, Refusal> {
-    match host_paths::judge(daemon, measurement, sources) {
-        Ok(judged) => Ok(judged),
+) -> std::result::Result<HostPaths, Refusal> {
+    let judged = host_paths::judge(daemon, measurement, sources);
+    match judged.and_then(|judged| opened(daemon, measurement, judged)) {
+        Ok(opened) => Ok(opened),
         Err(problem) => {
             unless_observed(daemon, daemon.settings.guard.host_paths, measurement, problem)?;
-            Ok(Vec::new())
+            Ok(HostPaths::default())
         }
     }
+}
+
+fn opened(daemon: &Daemon, measurement: &Measurement, judged: Vec<Judged<'_>>) -> Result<HostPaths> {
+    let mut found = HostPaths::default();
+    for Judged { index, source, bound } in judged {
+        found.granted |= bound.is_some();
+        if !bound.is_some_and(|bound| bound.map_owner) {
+            found.as_judged.push(index);
+            continue;
+        }
+        let mount = measurement.mounts.iter().find(|mount| mount.index == index);
+        let read_only = mount.is_some_and(|mount| mount.read_only);
+        let mount = mapped(daemon, measurement, source, read_only)?;
+        let opened = OpenedMount {
+            mount: index,
+            read_only,
+        };
+        found.mapped.push((opened, mount));
+    }
+    Ok(found)
+}
+
+/// A directory of the host's in which what belongs to its owner belongs to the container's user. What is mounted below it does not
+/// come along: each mount has ids of its own.
+fn mapped(daemon: &Daemon, measurement: &Measurement, source: &OwnedFd, read_only: bool) -> Result<OwnedFd> {
+    let facts = rustix::fs::fstat(source)
+        .map_err(|error| Problem::unavailable(format!("cannot look at a host path: {error}")))?;
+    let owner = Owner {
+        uid: facts.st_uid,
+        gid: facts.st_gid,
+    };
+    let mapping = Mapping::between(owner, &measurement.user, measurement.id_map.as_ref());
+    let mount = daemon.opener.open(source.as_fd(), &mapping, read_only);
+    Ok(mount
+        .map_err(|problem| problem.context("a host path whose owner is mapped"))?
+        .into_fd())
 }
 
 /// Whether nothing that a container without a volume is judged for keeps it from starting.
@@ -32,11 +83,16 @@ pub(super) fn only_observes(daemon: &Daemon) -> bool {
     ![guard.neighbours, guard.host_paths].contains(&Guarding::Enforce)
 }
 
-/// Whether a container without a volume may have what it could reach others by. That it may is recorded, since it can.
+/// Whether a container without a volume may have what it could reach others by. That it may is recorded, since it can; so is what it
+/// binds by a grant.
 ///
 /// # Errors
 /// The refusal.
-pub(super) fn without_volume(daemon: &Daemon, measurement: &Measurement) -> std::result::Result<(), Refusal> {
+pub(super) fn without_volume(
+    daemon: &Daemon,
+    measurement: &Measurement,
+    granted: bool,
+) -> std::result::Result<(), Refusal> {
     let mode = daemon.settings.guard.neighbours;
     if mode == Guarding::Off {
         return Ok(());
@@ -46,8 +102,8 @@ pub(super) fn without_volume(daemon: &Daemon, measurement: &Measurement) -> std:
         neighbour(known.facts(), measurement).map(|app| app.map(|app| app.name.clone()))
     };
     match judged {
-        Ok(None) => Ok(()),
-        Ok(Some(_)) => admit(daemon, measurement).map_err(Refusal::from),
+        Ok(None) if !granted => Ok(()),
+        Ok(_) => admit(daemon, measurement).map_err(Refusal::from),
         Err(problem) => unless_observed(daemon, mode, measurement, problem),
     }
 }

@@ -5,14 +5,19 @@
 //! nor bind mounts of either change anything; and in both directions, since what contains a forbidden place is as good as it. The
 //! same goes for what is mounted below it, which comes along.
 
+mod granted;
 mod place;
 
 use crate::daemon::Daemon;
 use cofferdam_linux::mount;
 use cofferdam_model::{
-    Guarding, MeasuredMount, Measurement, MountKind, Namespace, Problem, Result, Settings,
+    Guarding, HostPath, MeasuredMount, Measurement, MountKind, Namespace, Problem, Result, Settings,
 };
+use cofferdam_policy::Bound;
+use granted::Granted;
+pub(super) use place::is_served_by_a_program;
 use place::{Mounted, Place, places, table};
+use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -53,15 +58,25 @@ const HOMES: &str = "/home";
 /// Filesystems that bring nothing of this host's.
 const FOREIGN: [&str; 6] = ["tmpfs", "nfs", "nfs4", "cifs", "smb3", "ceph"];
 
+/// A source that was judged.
+pub(super) struct Judged<'s> {
+    /// Its mount in config.json.
+    pub(super) index: usize,
+    /// What was judged, and has to be mounted.
+    pub(super) source: &'s OwnedFd,
+    /// Where somebody has a grant on it: who the container is, and how it may bind it.
+    pub(super) bound: Option<Bound>,
+}
+
 /// The sources of a container that were judged; each must be mounted from the descriptor that came with it.
 ///
 /// # Errors
-/// `denied` for one that is forbidden, or that nobody can tell the place of.
-pub(super) fn judge(
+/// `denied` for one that is forbidden, that was granted to others, or that nobody can tell the place of.
+pub(super) fn judge<'s>(
     daemon: &Daemon,
     measurement: &Measurement,
-    sources: &[(usize, OwnedFd)],
-) -> Result<Vec<usize>> {
+    sources: &'s [(usize, OwnedFd)],
+) -> Result<Vec<Judged<'s>>> {
     let outside = |index: usize| {
         let mount = measurement.mounts.iter().find(|mount| mount.index == index)?;
         matches!(mount.kind, MountKind::Outside(_)).then_some(mount)
@@ -89,21 +104,65 @@ pub(super) fn judge(
     let volumes = daemon.settings.docker.data_root.join("volumes");
     forbidden.extend(mounted_below(&forbidden, &table, &volumes));
     let allowed = places(&daemon.settings.guard.allow, &table)?;
-    for (mount, source) in &judged {
+    let granted = Granted::of(daemon, &table)?;
+    let mut found = Vec::new();
+    for (mount, source) in judged {
         let mut place = Place::of(source.as_fd(), &table)?;
-        if is_shared_memory(daemon, measurement, mount, &place, &table)? {
-            continue;
+        let of_the_engines = is_shared_memory(daemon, measurement, mount, &place, &table)?;
+        let mut bound = None;
+        if !of_the_engines {
+            let local = local(daemon, source.as_fd(), &place, &table)?;
+            match local {
+                Local::Dockers | Local::None => {}
+                // It lies below Docker's own by name alone.
+                Local::Bound => place.chain.truncate(1),
+                Local::Unknown => return Err(unknown(mount, &place)),
+            }
+            let is_dockers = matches!(local, Local::Dockers);
+            if !is_dockers {
+                may_be_bound(mount, &place, &table, &forbidden, &allowed)?;
+            }
+            let is_free = is_dockers || allowed.iter().any(|allowed| place.lies_in(allowed));
+            bound = granted.bind(daemon, measurement, mount, (&place, &table), is_free)?;
         }
-        match local(daemon, source.as_fd(), &place, &table)? {
-            Local::Dockers => continue,
-            Local::None => {}
-            // It lies below Docker's own by name alone.
-            Local::Bound => place.chain.truncate(1),
-            Local::Unknown => return Err(unknown(mount, &place)),
-        }
-        may_be_bound(mount, &place, &table, &forbidden, &allowed)?;
+        found.push(Judged {
+            index: mount.index,
+            source,
+            bound,
+        });
     }
-    Ok(judged.into_iter().map(|(mount, _)| mount.index).collect())
+    Ok(found)
+}
+
+/// Where a path of the host's lies, where it may be granted.
+///
+/// # Errors
+/// `missing` where there is nothing; `denied` where it is forbidden.
+pub(crate) fn grantable(daemon: &Daemon, path: &HostPath) -> Result<HostPath> {
+    let opened = rustix::fs::open(path.as_path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let opened = opened.map_err(|error| {
+        Problem::missing(format!("cannot open {path}: {error}"))
+            .remedy("make it first: what is granted is what lies there")
+    })?;
+    let table = table()?;
+    let place = Place::of(opened.as_fd(), &table)?;
+    let really = place.path.to_str().and_then(|path| path.parse().ok());
+    let really =
+        really.ok_or_else(|| Problem::invalid(format!("{path} lies at no path that can be granted")))?;
+    if !matches!(local(daemon, opened.as_fd(), &place, &table)?, Local::Dockers) {
+        let forbidden = places(&forbidden(&daemon.settings), &table)?;
+        let allowed = places(&daemon.settings.guard.allow, &table)?;
+        let mount = MeasuredMount {
+            index: 0,
+            destination: "/".to_owned(),
+            kind: MountKind::Outside(path.to_string()),
+            read_only: true,
+            lands: None,
+            hides_files: false,
+        };
+        may_be_bound(&mount, &place, &table, &forbidden, &allowed)?;
+    }
+    Ok(really)
 }
 
 /// A bind mount whose source nobody has opened, so that it would be resolved when nobody looks any more.
@@ -200,16 +259,11 @@ fn may_be_bound(
             .remedy(REMEDY));
         }
     }
-    let below = table.iter().filter(|mounted| mounted.at.starts_with(&place.path));
-    let below: Vec<&Mounted> = below.collect();
-    let meets = |other: &&Place| {
-        let mounted = |below: &&Mounted| {
-            below.device == other.device
-                && (below.root.starts_with(&other.within) || other.within.starts_with(&below.root))
-        };
-        place.lies_in(other) || other.lies_in(place) || below.iter().any(mounted)
-    };
-    match forbidden.iter().find(meets) {
+    let below = place.mounted_below(table);
+    match forbidden
+        .iter()
+        .find(|other| place.lies_in(other) || place.brings(other, &below))
+    {
         None => Ok(()),
         Some(other) => Err(refusal(mount, place, other)),
     }

@@ -18,6 +18,7 @@ mod guard;
 mod held;
 mod host_paths;
 mod lease;
+mod nested;
 mod open;
 mod prepare;
 mod record;
@@ -25,6 +26,7 @@ mod ticket;
 
 pub(crate) use beside::{checkpoint, exec};
 pub(crate) use first_content::FirstContents;
+pub(crate) use host_paths::grantable;
 pub(crate) use lease::{living, take_up_leases};
 pub(crate) use open::{Asked, Given, open};
 

@@ -1,7 +1,7 @@
 //! A container is about to be created: measure it, decide, and open what it may have.
 
 use super::prepare::{Prepared, prepare};
-use super::{Refusal, guard, held, lease, record, ticket};
+use super::{Refusal, guard, held, lease, nested, record, ticket};
 use crate::daemon::Daemon;
 use crate::sealed;
 use crate::state::{Change, Record, Snapshot, ended_key};
@@ -104,11 +104,14 @@ pub(crate) fn open(
         Err(problem) => return refused(Vec::new(), None, problem),
     };
     let measurement = &launch.evidence.measurement;
-    let as_judged = guard::host_paths(daemon, measurement, &launch.asked.sources)?;
+    let hosts = guard::host_paths(daemon, measurement, &launch.asked.sources)?;
+    let given = |opened: Opened| Given {
+        opened: opened.into_iter().chain(hosts.mapped).collect(),
+        as_judged: hosts.as_judged,
+    };
     if !launch.asked.volume && volumes_asked_for(measurement).next().is_none() {
-        guard::without_volume(daemon, measurement)?;
-        let opened = Vec::new();
-        return Ok(Given { opened, as_judged });
+        guard::without_volume(daemon, measurement, hosts.granted)?;
+        return Ok(given(Vec::new()));
     }
     for _ in 0..ATTEMPTS {
         let facts_version = daemon.state.now().facts_version();
@@ -121,7 +124,7 @@ pub(crate) fn open(
             Ok(Some(opened)) => {
                 lease::watch(daemon, container.clone(), process_of(&launch.asked));
                 info!(%container, volumes = opened.len(), "opened");
-                return Ok(Given { opened, as_judged });
+                return Ok(given(opened));
             }
             Ok(None) => {}
             Err(problem) => return refused(decided, Some(measurement.clone()), problem),
@@ -142,6 +145,11 @@ fn open_and_commit(
     progress: &Arc<Progress>,
 ) -> Result<Option<Opened>> {
     let prepared = prepare(daemon, &launch.evidence, admitted, progress)?;
+    let sources = launch.asked.sources.iter();
+    let sources = sources.map(|(index, source)| (*index, source.as_fd()));
+    // A volume's own source is the placeholder.
+    let brought = prepared.iter().map(Prepared::brings).chain(sources);
+    nested::through_no_link(&launch.evidence.measurement, brought)?;
     still_waited_for(progress)?;
     match commit(daemon, launch, admitted, &prepared, decided, facts_version)? {
         Committed::Done => Ok(Some(prepared.into_iter().map(Prepared::hand_out).collect())),
@@ -188,6 +196,7 @@ fn by_an_engine(daemon: &Daemon, asked: &Asked) -> Result<Option<Evidence>> {
         root: asked.root.as_fd(),
         sources: &sources,
         ended: daemon.state.now().ended().get(&asked.container).copied(),
+        judged: daemon.state.now().facts().granted_host_paths().next().is_some(),
     };
     let placeholders = daemon.placeholders().lookup();
     for engine in &daemon.engines {

@@ -9,7 +9,7 @@ use cofferdam_model::{Kind, Measurement, Problem, Result, Volume, VolumeId};
 use cofferdam_policy::Admitted;
 use cofferdam_volume::{Progress, id_map::Mapping};
 use jiff::Timestamp;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// One volume, opened, while nobody has it yet.
@@ -22,6 +22,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Which mount it is for, and what it brings.
+    pub(super) fn brings(&self) -> (usize, BorrowedFd<'_>) {
+        (self.mount.mount, self.descriptor.as_fd())
+    }
+
     /// What the runtime gets. The lease keeps a sealed volume open from now on.
     pub(super) fn hand_out(self) -> (OpenedMount, OwnedFd) {
         drop(self.sealed);

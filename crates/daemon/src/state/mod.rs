@@ -7,8 +7,8 @@ mod records;
 mod snapshot;
 
 pub(crate) use records::{
-    Change, Record, app_key, decision_key, ended_key, grant_key, lease_key, making_key, measured_key,
-    removing_key, tenant_key, ticket_key, volume_key,
+    Change, Record, app_key, decision_key, ended_key, grant_key, host_path_key, lease_key, making_key,
+    measured_key, removing_key, tenant_key, ticket_key, volume_key,
 };
 pub(crate) use snapshot::{DECISIONS_KEPT, Snapshot, TenantRecord, not_kept};
 

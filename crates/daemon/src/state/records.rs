@@ -6,6 +6,7 @@
 //! | `app/<app>` | [`App`] |
 //! | `volume/<volume>` | [`Volume`] |
 //! | `grant/<volume>/<app>` | [`Grant`] |
+//! | `host-path/<app>/<path>` | [`HostPathGrant`] |
 //! | `lease/<container>/<mount>` | [`Attachment`] |
 //! | `measured/<container>` | [`Measurement`] of a container that holds a lease, without its environment |
 //! | `ended/<container>` | the fingerprint of the own layer of a container that held a volume, when it ended |
@@ -18,8 +19,8 @@ use super::TenantRecord;
 use cofferdam_deed::TicketId;
 use cofferdam_model::api::Decision;
 use cofferdam_model::{
-    App, AppName, Attachment, ContainerId, DecisionId, Grant, Measurement, Problem, Result, Sha256,
-    TenantName, Volume, VolumeId, VolumeName,
+    App, AppName, Attachment, ContainerId, DecisionId, Grant, HostPath, HostPathGrant, Measurement, Problem,
+    Result, Sha256, TenantName, Volume, VolumeId, VolumeName,
 };
 use jiff::Timestamp;
 
@@ -30,6 +31,7 @@ pub(crate) enum Record {
     App(Box<App>),
     Volume(Box<Volume>),
     Grant(Grant),
+    HostPathGrant(HostPathGrant),
     Lease {
         mount: usize,
         attachment: Box<Attachment>,
@@ -77,6 +79,11 @@ pub(crate) fn grant_key(volume: &VolumeName, app: &AppName) -> String {
     format!("grant/{volume}/{app}")
 }
 
+/// The key of a grant on a host path.
+pub(crate) fn host_path_key(path: &HostPath, app: &AppName) -> String {
+    format!("host-path/{app}/{path}")
+}
+
 /// The key of a lease.
 pub(crate) fn lease_key(container: &ContainerId, mount: usize) -> String {
     format!("lease/{container}/{mount}")
@@ -120,6 +127,7 @@ impl Record {
             Record::App(app) => app_key(&app.name),
             Record::Volume(volume) => volume_key(&volume.name),
             Record::Grant(grant) => grant_key(&grant.volume, &grant.app),
+            Record::HostPathGrant(grant) => host_path_key(&grant.path, &grant.app),
             Record::Lease { mount, attachment } => lease_key(&attachment.container, *mount),
             Record::Measured(measurement) => measured_key(&measurement.container),
             Record::Ended { container, .. } => ended_key(container),
@@ -140,6 +148,7 @@ impl Record {
             Record::App(app) => serde_json::to_vec(app),
             Record::Volume(volume) => serde_json::to_vec(volume),
             Record::Grant(grant) => serde_json::to_vec(grant),
+            Record::HostPathGrant(grant) => serde_json::to_vec(grant),
             Record::Lease { attachment, .. } => serde_json::to_vec(attachment),
             Record::Measured(measurement) => serde_json::to_vec(measurement),
             Record::Ended { layer, .. } => serde_json::to_vec(layer),
@@ -162,6 +171,7 @@ impl Record {
             "app" => Record::App(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "volume" => Record::Volume(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "grant" => Record::Grant(serde_json::from_slice(bytes).map_err(wrong)?),
+            "host-path" => Record::HostPathGrant(serde_json::from_slice(bytes).map_err(wrong)?),
             "lease" => {
                 let mount = rest.rsplit_once('/').and_then(|(_, mount)| mount.parse().ok());
                 let mount =

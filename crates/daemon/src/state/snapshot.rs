@@ -73,6 +73,10 @@ impl Snapshot {
                 self.facts_version += 1;
                 self.facts.insert_grant(&grant);
             }
+            Record::HostPathGrant(grant) => {
+                self.facts_version += 1;
+                self.facts.insert_host_path_grant(&grant);
+            }
             Record::Lease { mount, attachment } => {
                 self.leases
                     .entry(attachment.container.clone())
@@ -106,6 +110,15 @@ impl Snapshot {
                     .map(|(volume, app)| (volume.parse(), app.parse()))
                 {
                     self.facts.remove_grant(&volume, &app);
+                }
+            }
+            "host-path" => {
+                self.facts_version += 1;
+                if let Some((Ok(app), Ok(path))) = rest
+                    .split_once('/')
+                    .map(|(app, path)| (app.parse(), path.parse()))
+                {
+                    self.facts.remove_host_path_grant(&path, &app);
                 }
             }
             "lease" => self.delete_lease(rest),

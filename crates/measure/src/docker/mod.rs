@@ -80,7 +80,7 @@ impl Engine for Docker {
         let data = std::mem::take(&mut image.data);
         let mut measurement = assemble(bundle, &config, image, &layers, &engine_files, placeholders)?;
         // Only a rule asks for it: whoever asks for nothing is spared the walk.
-        if may_need_a_rule(&measurement) {
+        if may_need_a_rule(&measurement, bundle.judged) {
             mounts::land(&mut measurement.mounts, bundle.root, &data)?;
             let User { owner, groups, .. } = &measurement.user;
             measurement.foreign_groups = groups::from_outside(bundle.root, owner.uid, owner.gid, groups)?;
@@ -147,11 +147,15 @@ const INIT_SOURCES: [&str; 4] = [
 ];
 
 /// Whether a container asks for a volume, or holds anything that an app's rule has to allow.
-fn may_need_a_rule(measurement: &Measurement) -> bool {
+fn may_need_a_rule(measurement: &Measurement, outside: bool) -> bool {
     let shared = measurement.namespaces;
     let own = [shared.pid, shared.mount, shared.ipc, shared.user];
-    let is_volume = |mount: &MeasuredMount| matches!(mount.kind, MountKind::Volume(_));
-    measurement.mounts.iter().any(is_volume)
+    let counts = |mount: &MeasuredMount| match mount.kind {
+        MountKind::Volume(_) => true,
+        MountKind::Outside(_) => outside,
+        MountKind::Kernel(_) | MountKind::Engine => false,
+    };
+    measurement.mounts.iter().any(counts)
         || !measurement.privileges.is_empty()
         || own.iter().any(|namespace| *namespace != Namespace::Own)
 }

@@ -137,6 +137,7 @@ impl Host {
             root: root.as_fd(),
             sources: &sources,
             ended: None,
+            judged: false,
         };
         let volume = self.path("placeholder");
         let placeholder = volume
@@ -238,6 +239,7 @@ fn containers_of_others_are_left_to_others() {
         root: root.as_fd(),
         sources: &[],
         ended: None,
+        judged: false,
     };
     assert!(elsewhere.measure(&bundle, &|_| Ok(None)).unwrap().is_none());
 }

@@ -32,6 +32,28 @@ pub(crate) struct Asked<'a> {
     pub(crate) now: Timestamp,
 }
 
+impl<'a> Asked<'a> {
+    fn launched(&self) -> Launched<'a> {
+        Launched {
+            measurement: self.measurement,
+            destination: self.destination,
+            read_only: self.read_only,
+            healthcheck: self.healthcheck,
+            now: self.now,
+        }
+    }
+}
+
+/// What was measured and asked, whatever it is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Launched<'a> {
+    pub(crate) measurement: &'a Measurement,
+    pub(crate) destination: &'a str,
+    pub(crate) read_only: bool,
+    pub(crate) healthcheck: bool,
+    pub(crate) now: Timestamp,
+}
+
 /// A question, ready for any action.
 #[derive(Debug)]
 pub(crate) struct Case {
@@ -95,11 +117,11 @@ impl Measured {
     /// # Errors
     /// `Internal` when it does not fit the schema.
     pub(crate) fn new(asked: &Asked<'_>) -> Result<Self> {
-        context(asked).map(Measured)
+        context(&asked.launched()).map(Measured)
     }
 }
 
-fn context(asked: &Asked<'_>) -> Result<Context> {
+pub(super) fn context(asked: &Launched<'_>) -> Result<Context> {
     let measurement = asked.measurement;
     let namespaces = &measurement.namespaces;
     let namespace = |key: &str, namespace: cofferdam_model::Namespace| {
@@ -136,7 +158,7 @@ fn context(asked: &Asked<'_>) -> Result<Context> {
 }
 
 /// The grant, under its app's name.
-fn tag(app: &App, right: Right) -> Result<(String, Value)> {
+pub(super) fn tag(app: &App, right: Right) -> Result<(String, Value)> {
     let mut fields = vec![
         ("write".to_owned(), Value::new_bool(right.write)),
         ("exec".to_owned(), Value::new_bool(right.exec)),
@@ -147,7 +169,7 @@ fn tag(app: &App, right: Right) -> Result<(String, Value)> {
     Ok((app.name.to_string(), Value::new_record(fields).map_err(unfit)?))
 }
 
-fn entity<const N: usize>(
+pub(super) fn entity<const N: usize>(
     words: &Words,
     uid: EntityUid,
     attributes: [(String, Value); N],
@@ -158,15 +180,15 @@ fn entity<const N: usize>(
     Entity::new_with_tags(uid, attributes, parents, tag).map_err(unfit)
 }
 
-fn uid(kind: &EntityTypeName, name: &dyn Display) -> EntityUid {
+pub(super) fn uid(kind: &EntityTypeName, name: &dyn Display) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(name.to_string()))
 }
 
-fn text(key: &str, value: &dyn Display) -> (String, Value) {
+pub(super) fn text(key: &str, value: &dyn Display) -> (String, Value) {
     (key.to_owned(), Value::new_string(value.to_string()))
 }
 
 /// Our own data does not fit our own schema.
-fn unfit(error: impl Display) -> Problem {
+pub(super) fn unfit(error: impl Display) -> Problem {
     Problem::internal(format!("the question does not fit the policy schema: {error}"))
 }

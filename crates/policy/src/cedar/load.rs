@@ -108,6 +108,8 @@ fn words() -> Result<Words> {
         read: action("read")?,
         write: action("write")?,
         exec: action("exec")?,
+        bind: action("bind")?,
+        host_path: kind("HostPath")?,
     })
 }
 

@@ -5,10 +5,11 @@
 //!
 //! INVARIANT: a policy that fails to evaluate denies. Cedar itself would skip it, also when it is a `forbid`.
 
+mod bind;
 mod case;
 mod load;
 
-pub(crate) use case::{Asked, Case, Measured, Principal};
+pub(crate) use case::{Asked, Case, Launched, Measured, Principal};
 
 use cedar_policy::{
     Authorizer, Decision, EntityTypeName, EntityUid, PolicyId, PolicySet, Request, Response, Schema,
@@ -21,6 +22,7 @@ pub(crate) enum Action {
     Read,
     Write,
     Exec,
+    Bind,
 }
 
 /// Cedar's answer.
@@ -53,6 +55,8 @@ struct Words {
     read: EntityUid,
     write: EntityUid,
     exec: EntityUid,
+    bind: EntityUid,
+    host_path: EntityTypeName,
 }
 
 impl Policies {
@@ -79,6 +83,7 @@ impl Policies {
             Action::Read => &self.words.read,
             Action::Write => &self.words.write,
             Action::Exec => &self.words.exec,
+            Action::Bind => &self.words.bind,
         };
         let request = Request::new(
             case.principal.clone(),

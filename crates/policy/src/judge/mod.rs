@@ -11,10 +11,12 @@
 //! ```
 
 mod admitted;
+mod bind;
 mod denial;
 mod exec;
 
 pub use admitted::{Admitted, Verdict};
+pub use bind::Bound;
 
 use crate::{
     cedar::{Action, Asked, Measured, Policies, Principal},

@@ -84,6 +84,21 @@ impl Place {
         })
     }
 
+    /// What is mounted below it, and comes along.
+    pub(super) fn mounted_below<'t>(&self, table: &'t [Mounted]) -> Vec<&'t Mounted> {
+        let below = table.iter().filter(|mounted| mounted.at.starts_with(&self.path));
+        below.collect()
+    }
+
+    /// Whether it contains the other one, or brings a part of it along in what is mounted below.
+    pub(super) fn brings(&self, other: &Place, below: &[&Mounted]) -> bool {
+        let mounted = |below: &&Mounted| {
+            below.device == other.device
+                && (below.root.starts_with(&other.within) || other.within.starts_with(&below.root))
+        };
+        other.lies_in(self) || below.iter().any(mounted)
+    }
+
     /// Whether it is the other one, or below it.
     pub(super) fn lies_in(&self, other: &Place) -> bool {
         let is = other.chain.first().is_some_and(|id| self.chain.contains(id));
@@ -107,6 +122,18 @@ fn parent_of(path: &Path, file: FileId) -> rustix::io::Result<OwnedFd> {
         Ok((id, _, _)) if id == file => Ok(parent),
         _ => Err(Errno::NOENT),
     }
+}
+
+/// Whether a file lies on a filesystem that a program serves (FUSE): it may hang, and say something else the next time. A mount that
+/// is in no namespace is none.
+///
+/// # Errors
+/// `unavailable` where the kernel would not say.
+pub(crate) fn is_served_by_a_program(descriptor: BorrowedFd<'_>) -> Result<bool> {
+    let (_, mount, _) = facts(descriptor)?;
+    let table = table()?;
+    let mounted = table.iter().find(|mounted| mounted.id == mount);
+    Ok(mounted.is_some_and(|mounted| mounted.filesystem.starts_with("fuse")))
 }
 
 /// A directory, and every one above it.

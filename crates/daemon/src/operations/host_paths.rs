@@ -1,0 +1,75 @@
+//! Grants on host paths: which app may bind which. The host is the operator's, and so are these.
+
+use super::apps::missing;
+use crate::daemon::Daemon;
+use crate::road::grantable;
+use crate::state::{Change, Record, host_path_key};
+use cofferdam_model::{
+    HostPath, HostPathGrant, HostSource, NewHostPathGrant, OldHostPathGrant, Problem, Result,
+};
+use jiff::Timestamp;
+
+/// All grants on host paths.
+pub(crate) fn host_path_grants(daemon: &Daemon) -> Result<Vec<HostPathGrant>> {
+    Ok(daemon.state.now().facts().host_path_grants().collect())
+}
+
+/// Makes or replaces a grant on what lies at a path now. Where links led there, the grant is on where they lead.
+pub(crate) fn grant_host_path(daemon: &Daemon, new: &NewHostPathGrant) -> Result<HostPathGrant> {
+    if new.until.is_some_and(|until| until <= Timestamp::now()) {
+        return Err(Problem::invalid("the grant would have ended already")
+            .remedy("give a time in the future, or none"));
+    }
+    let grant = HostPathGrant {
+        path: grantable(daemon, &named(daemon, &new.source)?)?,
+        app: new.app.clone(),
+        write: new.write,
+        map_owner: new.map_owner,
+        until: new.until,
+    };
+    daemon.state.change(|known| {
+        let facts = known.facts();
+        facts.app(&grant.app).ok_or_else(|| missing(&grant.app))?;
+        if facts.host_path_grant(&grant.path, &grant.app).as_ref() == Some(&grant) {
+            return Ok((Vec::new(), grant.clone()));
+        }
+        Ok((
+            vec![Change::Put(Record::HostPathGrant(grant.clone()))],
+            grant.clone(),
+        ))
+    })
+}
+
+/// Takes a grant back. Containers that have bound the path keep it until they end.
+pub(crate) fn revoke_host_path(daemon: &Daemon, old: &OldHostPathGrant) -> Result<HostPathGrant> {
+    let named = named(daemon, &old.source)?;
+    daemon.state.change(|known| {
+        let grant = known.facts().host_path_grant(&named, &old.app).ok_or_else(|| {
+            Problem::missing(format!("app {} has no grant on {named}", old.app))
+                .remedy("see who has: cofferdam host-path ls")
+        })?;
+        Ok((vec![Change::Delete(host_path_key(&named, &old.app))], grant))
+    })
+}
+
+/// The path that is meant: a volume of Docker's own is where Docker keeps it.
+fn named(daemon: &Daemon, source: &HostSource) -> Result<HostPath> {
+    match source {
+        HostSource::Path(path) => Ok(path.clone()),
+        HostSource::DockerVolume(name) => {
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+            if name.is_empty() || name.starts_with('.') || !name.bytes().all(is_name) {
+                return Err(Problem::invalid("no volume of Docker's can have such a name")
+                    .remedy("name it as docker volume ls does"));
+            }
+            let path = daemon
+                .settings
+                .docker
+                .data_root
+                .join("volumes")
+                .join(name)
+                .join("_data");
+            path.display().to_string().parse()
+        }
+    }
+}

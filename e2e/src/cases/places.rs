@@ -1,0 +1,176 @@
+//! Where mounts really go, and what they hide; who else could mount an open volume; extra groups.
+
+use super::{Scene, cases};
+use crate::{Outcome, command::run as program, failure::ensure, image::import};
+use std::{fs, os::unix::fs::symlink};
+
+cases!("places":
+    a_link_of_the_image_is_followed,
+    nothing_lies_over_the_images_files_unless_the_rule_or_the_image_says_so,
+    a_link_in_one_volume_leads_no_other_mount_away,
+    a_group_from_outside_needs_the_rule,
+    nobody_else_mounts_an_open_volumes_disk,
+);
+
+/// An image with a link to its settings, code at a place of its own, and a place that it declares to be for data.
+fn places_image(scene: &Scene) -> Outcome {
+    let changes = ["CMD [\"/bin/app\"]", "VOLUME /srv/store"];
+    import(scene.host, "places:1", &changes, |root| {
+        fs::create_dir_all(root.join("opt/code"))?;
+        fs::write(root.join("opt/code/words"), "x\n")?;
+        fs::create_dir_all(root.join("srv/store"))?;
+        fs::write(root.join("srv/store/first"), "first\n")?;
+        symlink("/etc", root.join("srv/conf"))?;
+        symlink("data-of-old", root.join("srv/moved"))?;
+        Ok(())
+    })
+}
+
+fn a_link_of_the_image_is_followed(scene: &mut Scene) -> Outcome {
+    places_image(scene)?;
+    let volume = scene.volume("data", &[])?;
+    let argv = ["sh", "-c", "ls -d /srv/data-of-old"];
+    let app = scene.app("linked", "places:1", &[&["--"][..], &argv].concat())?;
+    scene.grant(&volume, &app, &[])?;
+    let at = |place: &str| {
+        let mount = format!("{volume}:{place}");
+        let begin = [
+            "run",
+            "--rm",
+            "--runtime",
+            "cofferdam",
+            "--volume",
+            &mount,
+            "places:1",
+        ];
+        scene.docker(&[&begin[..], &argv].concat())
+    };
+    at("/srv/conf")?.refused(&[
+        "cofferdam:",
+        "/srv/conf, which leads to /etc",
+        "image's own files",
+    ])?;
+    at("/srv/conf/app.d")?.refused(&["cofferdam:", "which leads to /etc/app.d"])?;
+    at("/srv/moved")?.ok()?;
+    scene.nothing_is_held()
+}
+
+fn nothing_lies_over_the_images_files_unless_the_rule_or_the_image_says_so(scene: &mut Scene) -> Outcome {
+    places_image(scene)?;
+    let volume = scene.volume("data", &[])?;
+    let argv = ["sh", "-c", "true"];
+    let app = scene.app("code", "places:1", &[&["--"][..], &argv].concat())?;
+    scene.grant(&volume, &app, &[])?;
+    let run = |options: &[&str]| {
+        let begin = ["run", "--rm", "--runtime", "cofferdam"];
+        scene.docker(&[&begin[..], options, &["places:1"], &argv].concat())
+    };
+    let at = |place: &str| format!("{volume}:{place}");
+    run(&["--volume", &at("/opt/code")])?.refused(&["cofferdam:", "/opt/code", "image's own files"])?;
+    run(&["--volume", &at("/opt")])?.refused(&["cofferdam:", "/opt", "image's own files"])?;
+    run(&["--volume", &at("/data"), "--tmpfs", "/opt/code"])?
+        .refused(&["cofferdam:", "a tmpfs at /opt/code"])?;
+    for place in ["/srv/store", "/srv/store/deep", "/opt/empty"] {
+        run(&["--volume", &at(place)])?.ok()?;
+    }
+    let rule = [&["--allow-mount", "/opt/code", "--"][..], &argv].concat();
+    let allowed = scene.app("allowed", "places:1", &rule)?;
+    scene.grant(&volume, &allowed, &[])?;
+    run(&["--volume", &at("/opt/code")])?.ok()?;
+    scene.nothing_is_held()
+}
+
+fn a_link_in_one_volume_leads_no_other_mount_away(scene: &mut Scene) -> Outcome {
+    let (outer, inner) = (scene.volume("outer", &[])?, scene.volume("inner", &[])?);
+    let makes = ["sh", "-c", "mkdir -p /data/real; ln -s /etc /data/link"];
+    let looks = ["sh", "-c", "true"];
+    for (label, argv) in [("makes", makes), ("looks", looks)] {
+        let app = scene.app(label, "tiny:1", &[&["--"][..], &argv].concat())?;
+        scene.grant(&outer, &app, &[])?;
+        scene.grant(&inner, &app, &[])?;
+    }
+    scene.run(&outer, &[], "tiny:1", &makes)?.ok()?;
+    let nested = |place: &str| format!("{inner}:/data/{place}");
+    scene
+        .run(&outer, &["--volume", &nested("real")], "tiny:1", &looks)?
+        .ok()?;
+    for place in ["link", "link/app.d"] {
+        scene
+            .run(&outer, &["--volume", &nested(place)], "tiny:1", &looks)?
+            .refused(&["cofferdam:", "through a link"])?;
+    }
+    scene.nothing_is_held()
+}
+
+fn a_group_from_outside_needs_the_rule(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &[])?;
+    let argv = ["id", "-G"];
+    let app = scene.app("grouped", "tiny:1", &[&["--"][..], &argv].concat())?;
+    scene.grant(&volume, &app, &[])?;
+    let options = ["--user", "1000:1000", "--group-add", "44"];
+    scene
+        .run(&volume, &["--user", "1000:1000"], "tiny:1", &argv)?
+        .ok()?;
+    scene
+        .run(&volume, &options, "tiny:1", &argv)?
+        .refused(&["cofferdam:", "group 44"])?;
+    let rule = [&["--allow-group", "44", "--"][..], &argv].concat();
+    let allowed = scene.app("allowed", "tiny:1", &rule)?;
+    scene.grant(&volume, &allowed, &[])?;
+    scene
+        .run(&volume, &options, "tiny:1", &argv)?
+        .ok()?
+        .says(&["44"])?;
+    let more = [&options[..], &["--group-add", "0"]].concat();
+    scene
+        .run(&volume, &more, "tiny:1", &argv)?
+        .refused(&["cofferdam:", "group 0"])?;
+    scene.nothing_is_held()
+}
+
+fn nobody_else_mounts_an_open_volumes_disk(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &["--size", "64M"])?;
+    scene.keeper(&volume, &[])?;
+    let before = loop_devices()?;
+    scene.hold(&volume, &[])?;
+    let after = loop_devices()?;
+    let device = after.iter().find(|device| !before.contains(device));
+    ensure(device.is_some(), || {
+        format!("the volume lies on no new loop device: {after:?}")
+    })?;
+    let device = format!("/dev/{}", device.map_or("", String::as_str));
+    let at = scene.host.scratch().join("second");
+    fs::create_dir_all(&at)?;
+    let at = at.display().to_string();
+    for kind in ["ext4", "ext2"] {
+        program("mount", &["-t", kind, &device, &at])?.refused(&["busy"])?;
+    }
+    let options = [
+        "--opt",
+        "type=ext4",
+        "--opt",
+        &format!("device={device}"),
+        "again",
+    ];
+    scene
+        .docker(&[&["volume", "create"], &options[..]].concat())?
+        .ok()?;
+    let create = ["create", "--name", "looking", "--volume", "again:/x", "tiny:1"];
+    scene.docker(&create)?.ok()?;
+    scene.docker(&["cp", "looking:/x", "-"])?.refused(&["busy"])?;
+    scene.docker(&["rm", "looking"])?.ok()?;
+    scene.docker(&["volume", "rm", "again"])?.ok()?;
+    Ok(())
+}
+
+/// The loop devices that something lies on.
+fn loop_devices() -> Outcome<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/sys/block")? {
+        let entry = entry?;
+        if entry.path().join("loop/backing_file").exists() {
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(found)
+}
