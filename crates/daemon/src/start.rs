@@ -66,6 +66,7 @@ async fn serve(settings: Settings) -> Result<()> {
     })?);
     tokio::task::block_in_place(|| {
         crate::operations::tidy(&daemon);
+        crate::operations::tell_of_docker_volumes(&daemon)?;
         road::take_up_leases(&daemon)?;
         crate::sealed::take_up_servers(&daemon);
         crate::sealed::go_on_with_all(&daemon);

@@ -4,7 +4,6 @@
 //! A detached mount belongs to no mount namespace: nobody sees it but the holders of its descriptor, and it
 //! is gone with the last of them.
 
-mod alone;
 mod filesystem;
 
 pub use filesystem::{resize_ext4, shut_down};

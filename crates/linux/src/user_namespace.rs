@@ -48,7 +48,7 @@ pub fn create(uids: &[Line], gids: &[Line]) -> io::Result<OwnedFd> {
 }
 
 /// Writes the maps of `child`'s namespace and opens it.
-pub(crate) fn fill(child: Pid, uids: &[Line], gids: &[Line]) -> io::Result<OwnedFd> {
+fn fill(child: Pid, uids: &[Line], gids: &[Line]) -> io::Result<OwnedFd> {
     let proc = format!("/proc/{}", child.as_raw_nonzero());
     std::fs::write(format!("{proc}/uid_map"), text(uids))?;
     std::fs::write(format!("{proc}/gid_map"), text(gids))?;
@@ -82,11 +82,6 @@ fn clone_waiting_child(wait_end: &OwnedFd, hold_end: &OwnedFd) -> io::Result<Pid
             libc::_exit(0);
         }
     }
-    child_of(result)
-}
-
-/// What clone(2) answered its caller.
-pub(crate) fn child_of(result: libc::c_long) -> io::Result<Pid> {
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -97,7 +92,7 @@ pub(crate) fn child_of(result: libc::c_long) -> io::Result<Pid> {
 }
 
 /// Waits until the child has ended.
-pub(crate) fn reap(child: Pid) -> io::Result<()> {
+fn reap(child: Pid) -> io::Result<()> {
     loop {
         match rustix::process::waitpid(Some(child), WaitOptions::empty()) {
             Ok(_) | Err(Errno::CHILD) => return Ok(()),

@@ -262,6 +262,11 @@ impl Settings {
         self.paths.run.join("admin.sock")
     }
 
+    /// It is there as long as somebody has a grant on a volume of Docker's own: the runtime asks about every such volume then.
+    pub fn docker_volumes_granted(&self) -> PathBuf {
+        self.paths.state.join("docker-volumes-are-granted")
+    }
+
     /// The runtime's socket.
     pub fn runtime_socket(&self) -> PathBuf {
         self.paths.run.join("runtime.sock")

@@ -45,13 +45,15 @@ fn binds_host_path(settings: &Settings, container: &ContainerId, bundle: &Bundle
         .join("containers")
         .join(container.as_str());
     let volumes = settings.docker.data_root.join("volumes");
+    // Where it cannot be told, somebody has.
+    let granted = !matches!(settings.docker_volumes_granted().try_exists(), Ok(false));
     for (index, source) in &bundle.sources {
         let mount = bundle.config.pointer(&format!("/mounts/{index}"));
         let text = |key: &str| mount.and_then(|mount| mount.get(key)).and_then(Value::as_str);
         let path = PathBuf::from(text("source").unwrap_or_default());
         let engines =
             ENGINES_OWN.contains(&text("destination").unwrap_or_default()) && path.starts_with(&own);
-        if !engines && !is_local_volume(&path, &volumes, source.as_fd())? {
+        if !engines && (granted || !is_local_volume(&path, &volumes, source.as_fd())?) {
             return Ok(true);
         }
     }

@@ -114,7 +114,7 @@ fn what_a_grant_does_not_give_is_refused(scene: &mut Scene) -> Outcome {
         .ok()?;
     scene
         .docker(&["start", "--attach", "evil"])?
-        .refused(&["cofferdam:", "/bin/cat"])?;
+        .refused(&["cofferdam:", "busybox"])?;
     scene.docker(&["rm", "evil"])?.ok()?;
     scene
         .cofferdam(&["host-path", "revoke", &path, "--from", &app])?

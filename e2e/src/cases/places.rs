@@ -1,7 +1,7 @@
-//! Where mounts really go, and what they hide; who else could mount an open volume; extra groups.
+//! Where mounts really go, and what they hide; extra groups.
 
 use super::{Scene, cases};
-use crate::{Outcome, command::run as program, failure::ensure, image::import};
+use crate::{Outcome, image::import};
 use std::{fs, os::unix::fs::symlink};
 
 cases!("places":
@@ -9,17 +9,24 @@ cases!("places":
     nothing_lies_over_the_images_files_unless_the_rule_or_the_image_says_so,
     a_link_in_one_volume_leads_no_other_mount_away,
     a_group_from_outside_needs_the_rule,
-    nobody_else_mounts_an_open_volumes_disk,
 );
 
-/// An image with a link to its settings, code at a place of its own, and a place that it declares to be for data.
-fn places_image(scene: &Scene) -> Outcome {
+/// An image with code at a place of its own, and one that it declares to be for data.
+fn image_with_code(scene: &Scene) -> Outcome {
     let changes = ["CMD [\"/bin/app\"]", "VOLUME /srv/store"];
-    import(scene.host, "places:1", &changes, |root| {
+    import(scene.host, "coded:1", &changes, |root| {
         fs::create_dir_all(root.join("opt/code"))?;
         fs::write(root.join("opt/code/words"), "x\n")?;
         fs::create_dir_all(root.join("srv/store"))?;
         fs::write(root.join("srv/store/first"), "first\n")?;
+        Ok(())
+    })
+}
+
+/// An image with links.
+fn image_with_links(scene: &Scene) -> Outcome {
+    import(scene.host, "links:1", &["CMD [\"/bin/app\"]"], |root| {
+        fs::create_dir_all(root.join("srv"))?;
         symlink("/etc", root.join("srv/conf"))?;
         symlink("data-of-old", root.join("srv/moved"))?;
         Ok(())
@@ -27,10 +34,10 @@ fn places_image(scene: &Scene) -> Outcome {
 }
 
 fn a_link_of_the_image_is_followed(scene: &mut Scene) -> Outcome {
-    places_image(scene)?;
+    image_with_links(scene)?;
     let volume = scene.volume("data", &[])?;
     let argv = ["sh", "-c", "ls -d /srv/data-of-old"];
-    let app = scene.app("linked", "places:1", &[&["--"][..], &argv].concat())?;
+    let app = scene.app("linked", "links:1", &[&["--"][..], &argv].concat())?;
     scene.grant(&volume, &app, &[])?;
     let at = |place: &str| {
         let mount = format!("{volume}:{place}");
@@ -41,7 +48,7 @@ fn a_link_of_the_image_is_followed(scene: &mut Scene) -> Outcome {
             "cofferdam",
             "--volume",
             &mount,
-            "places:1",
+            "links:1",
         ];
         scene.docker(&[&begin[..], &argv].concat())
     };
@@ -56,27 +63,33 @@ fn a_link_of_the_image_is_followed(scene: &mut Scene) -> Outcome {
 }
 
 fn nothing_lies_over_the_images_files_unless_the_rule_or_the_image_says_so(scene: &mut Scene) -> Outcome {
-    places_image(scene)?;
+    image_with_code(scene)?;
     let volume = scene.volume("data", &[])?;
     let argv = ["sh", "-c", "true"];
-    let app = scene.app("code", "places:1", &[&["--"][..], &argv].concat())?;
+    let app = scene.app("code", "coded:1", &[&["--"][..], &argv].concat())?;
     scene.grant(&volume, &app, &[])?;
     let run = |options: &[&str]| {
         let begin = ["run", "--rm", "--runtime", "cofferdam"];
-        scene.docker(&[&begin[..], options, &["places:1"], &argv].concat())
+        scene.docker(&[&begin[..], options, &["coded:1"], &argv].concat())
     };
     let at = |place: &str| format!("{volume}:{place}");
     run(&["--volume", &at("/opt/code")])?.refused(&["cofferdam:", "/opt/code", "image's own files"])?;
     run(&["--volume", &at("/opt")])?.refused(&["cofferdam:", "/opt", "image's own files"])?;
     run(&["--volume", &at("/data"), "--tmpfs", "/opt/code"])?
         .refused(&["cofferdam:", "a tmpfs at /opt/code"])?;
-    for place in ["/srv/store", "/srv/store/deep", "/opt/empty"] {
-        run(&["--volume", &at(place)])?.ok()?;
+    // What the image declares to be for data is, and so is a place where it has nothing.
+    run(&["--volume", &at("/srv/store")])?.ok()?;
+    let other = scene.volume("other", &[])?;
+    scene.grant(&other, &app, &[])?;
+    let at_other = format!("{other}:/srv/store");
+    for place in ["/srv/store/deep", "/opt/empty"] {
+        run(&["--volume", &at_other, "--volume", &at(place)])?.ok()?;
     }
     let rule = [&["--allow-mount", "/opt/code", "--"][..], &argv].concat();
-    let allowed = scene.app("allowed", "places:1", &rule)?;
+    let allowed = scene.app("allowed", "coded:1", &rule)?;
     scene.grant(&volume, &allowed, &[])?;
-    run(&["--volume", &at("/opt/code")])?.ok()?;
+    scene.grant(&other, &allowed, &[])?;
+    run(&["--volume", &at_other, "--volume", &at("/opt/code")])?.ok()?;
     scene.nothing_is_held()
 }
 
@@ -126,51 +139,4 @@ fn a_group_from_outside_needs_the_rule(scene: &mut Scene) -> Outcome {
         .run(&volume, &more, "tiny:1", &argv)?
         .refused(&["cofferdam:", "group 0"])?;
     scene.nothing_is_held()
-}
-
-fn nobody_else_mounts_an_open_volumes_disk(scene: &mut Scene) -> Outcome {
-    let volume = scene.volume("data", &["--size", "64M"])?;
-    scene.keeper(&volume, &[])?;
-    let before = loop_devices()?;
-    scene.hold(&volume, &[])?;
-    let after = loop_devices()?;
-    let device = after.iter().find(|device| !before.contains(device));
-    ensure(device.is_some(), || {
-        format!("the volume lies on no new loop device: {after:?}")
-    })?;
-    let device = format!("/dev/{}", device.map_or("", String::as_str));
-    let at = scene.host.scratch().join("second");
-    fs::create_dir_all(&at)?;
-    let at = at.display().to_string();
-    for kind in ["ext4", "ext2"] {
-        program("mount", &["-t", kind, &device, &at])?.refused(&["busy"])?;
-    }
-    let options = [
-        "--opt",
-        "type=ext4",
-        "--opt",
-        &format!("device={device}"),
-        "again",
-    ];
-    scene
-        .docker(&[&["volume", "create"], &options[..]].concat())?
-        .ok()?;
-    let create = ["create", "--name", "looking", "--volume", "again:/x", "tiny:1"];
-    scene.docker(&create)?.ok()?;
-    scene.docker(&["cp", "looking:/x", "-"])?.refused(&["busy"])?;
-    scene.docker(&["rm", "looking"])?.ok()?;
-    scene.docker(&["volume", "rm", "again"])?.ok()?;
-    Ok(())
-}
-
-/// The loop devices that something lies on.
-fn loop_devices() -> Outcome<Vec<String>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/sys/block")? {
-        let entry = entry?;
-        if entry.path().join("loop/backing_file").exists() {
-            found.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-    Ok(found)
 }

@@ -22,7 +22,7 @@ pub(crate) use asker::Asker;
 pub(crate) use changes::{grow_volume, rotate_volume};
 pub(crate) use deeds::act_by_deed;
 pub(crate) use grants::{grant, grants, revoke};
-pub(crate) use host_paths::{grant_host_path, host_path_grants, revoke_host_path};
+pub(crate) use host_paths::{grant_host_path, host_path_grants, revoke_host_path, tell_of_docker_volumes};
 pub(crate) use learning::learn;
 pub(crate) use recipients::{share_volume, unshare_volume};
 pub(crate) use removal::{remove_volume, tidy};

@@ -1,8 +1,8 @@
 //! A filesystem on a block device as a detached mount.
 
-use super::{DetachedMount, alone};
+use super::DetachedMount;
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::{FsMountFlags, MountAttrFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -10,14 +10,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 impl DetachedMount {
-    /// Mounts the filesystem of this kind that `device` holds, without set-uid and devices, and attaches it nowhere. Nobody else can
-    /// mount it meanwhile. `flags` are the filesystem's own options that have no value.
+    /// Mounts the filesystem of this kind that `device` holds, without set-uid and devices, and attaches it nowhere.
+    /// `flags` are the filesystem's own options that have no value.
     ///
     /// # Errors
-    /// As fsopen(2), fsconfig(2) and fsmount(2): `EINVAL` where the device holds no such filesystem, `EBUSY` where somebody has it
-    /// mounted.
+    /// As fsopen(2), fsconfig(2) and fsmount(2): `EINVAL` where the device holds no such filesystem.
     pub fn of_device(kind: &CStr, device: &Path, flags: &[&CStr]) -> io::Result<Self> {
-        let context = alone::fsopen(kind)?;
+        let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
         rustix::mount::fsconfig_set_string(&context, c"source", device.as_os_str().as_bytes())?;
         for flag in flags {
             rustix::mount::fsconfig_set_flag(&context, *flag)?;
