@@ -50,7 +50,8 @@ pub fn make_tiny_images(host: &Host) -> Outcome {
     import(host, "tiny:2", &["CMD [\"/bin/app\"]"], |root| {
         Ok(fs::write(root.join("etc/variant"), "2\n")?)
     })?;
-    import(host, "seed:1", &["CMD [\"/bin/app\"]"], seed)?;
+    // As images of databases do: what lies there is where a new volume begins.
+    import(host, "seed:1", &["CMD [\"/bin/app\"]", "VOLUME /srv/seed"], seed)?;
     build_health(host)
 }
 

@@ -106,7 +106,9 @@ impl Allow {
             let until = given.until.map_or_else(String::new, |until| {
                 format!(", until {}", age::full(until, context.now))
             });
-            let sentence = format!("{} may {} {}{until}", given.app, rights(&given), given.path);
+            let how = if given.map_owner { " as its owner" } else { "" };
+            let may = if given.write { "read and write" } else { "read" };
+            let sentence = format!("{} may {may} {}{how}{until}", given.app, given.path);
             Report::default()
                 .line(sentence)
                 .note("no other container may bind it, or what lies below it, without a grant")

@@ -71,6 +71,10 @@ pub(crate) fn grant() -> Value {
     json!({"volume": "payments.pgdata", "app": "payments.postgres", "write": true, "exec": false})
 }
 
+pub(crate) fn host_path_grant() -> Value {
+    json!({"path": "/srv/www", "app": "payments.web", "write": false, "map_owner": true, "until": "2026-12-01T12:00:00Z"})
+}
+
 pub(crate) fn narrow_grant() -> Value {
     json!({
         "volume": "payments.pgdata", "app": "payments.postgres", "write": false, "exec": false,

@@ -265,6 +265,41 @@ fn volumes() -> Vec<Case> {
     ]
 }
 
+fn host_paths() -> Vec<Case> {
+    let all = |grants| ("GET /v1/host-paths", ok(grants));
+    let revoke: &[&str] = &["host-path", "revoke", "/srv/www", "--from", "payments.web"];
+    let taken = || ("POST /v1/host-paths/revocations", ok(a::host_path_grant()));
+    vec![
+        (
+            "host-path-allow",
+            &[
+                "host-path",
+                "allow",
+                "/srv/www",
+                "--to",
+                "payments.web",
+                "--read-only",
+                "--map-owner",
+                "--until",
+                "7d",
+            ],
+            vec![("PUT /v1/host-paths", ok(a::host_path_grant()))],
+        ),
+        (
+            "host-path-ls",
+            &["host-path", "ls"],
+            vec![all(json!([a::host_path_grant()]))],
+        ),
+        ("host-path-ls-empty", &["host-path", "ls"], vec![all(json!([]))]),
+        ("host-path-revoke-last", revoke, vec![taken(), all(json!([]))]),
+        (
+            "host-path-revoke",
+            revoke,
+            vec![taken(), all(json!([a::host_path_grant()]))],
+        ),
+    ]
+}
+
 fn grants() -> Vec<Case> {
     let give = || ("PUT /v1/grants", ok(a::grant()));
     let take = || {
@@ -559,6 +594,7 @@ fn all_that_people_see_is_as_agreed() {
         apps(),
         volumes(),
         grants(),
+        host_paths(),
         insight(),
         errors(),
     ];

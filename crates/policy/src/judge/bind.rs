@@ -111,3 +111,6 @@ fn nobody(path: &HostPath, mount: &MeasuredMount, closest: Option<&[Mismatch]>) 
         None => problem.remedy(format!("cofferdam host-path allow {path} --to APP")),
     }
 }
+
+#[cfg(test)]
+mod tests;
