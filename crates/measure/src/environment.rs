@@ -4,7 +4,7 @@
 //! chosen who started the container, and what a program does with it nobody knows: so it counts, by its name alone. A value may be
 //! a secret, and goes nowhere.
 
-use cofferdam_model::TICKET_VARIABLE;
+use cofferdam_model::{PLAN_VARIABLE, TICKET_VARIABLE};
 use std::collections::BTreeSet;
 
 /// What engines give a container whose image names no `PATH` (Docker: `DefaultPathEnv`).
@@ -32,8 +32,8 @@ fn is_own(entry: &String, image: &[String]) -> bool {
         Some(("HOSTNAME", value)) => is_host_name(value),
         Some(("TERM", value)) => value == "xterm",
         Some(("PATH", value)) => value == USUAL_PATH && !image.iter().any(|own| own.starts_with("PATH=")),
-        // Checked as a ticket, and taken away before the container starts.
-        Some((name, _)) => name == TICKET_VARIABLE,
+        // A ticket is checked, and taken away before the container starts; one with a plan's mark never starts.
+        Some((name, _)) => name == TICKET_VARIABLE || name == PLAN_VARIABLE,
         None => false,
     }
 }

@@ -27,7 +27,8 @@
 //! | `POST /v1/host-paths/revocations` | [`OldHostPathGrant`](crate::OldHostPathGrant) | [`HostPathGrant`](crate::HostPathGrant) |
 //! | `GET /v1/attachments` | – | list of [`Attachment`] |
 //! | `GET /v1/decisions`, newest first, at most 100 | – | list of [`Decision`] |
-//! | `GET /v1/decisions/{id}` | – | [`Decision`] |
+//! | `GET /v1/decisions/{id}` | – | [`Explained`] |
+//! | `GET /v1/plans/{id}`, for some minutes | – | [`Plan`] |
 //! | `GET /v1/ledger?tail=N`, oldest first, at most 10,000 | – | list of the ledger's records |
 //! | `GET /v1/ledger/key` | – | [`LedgerKey`] |
 //! | `GET /v1/ledger/export` | – | the ledger's file, byte for byte |
@@ -39,6 +40,10 @@
 //! Creating what exists already with the same properties succeeds and answers with what exists; with
 //! other properties it is a conflict. `DELETE` answers with what was deleted. An error is a [`Problem`]
 //! with the HTTP status of its kind ([`http_status`]).
+
+mod explained;
+
+pub use explained::{Compared, Explained, Plan, PlannedNeighbour, PlannedPath, Point, Remedy};
 
 use crate::{
     Access, AppName, Attachment, ByteSize, Command, ContainerId, DecisionId, ErrorKind, Grant, Kind,
@@ -266,6 +271,9 @@ pub struct NewApp {
     /// Whether a launch must bring a ticket that the app's tenant has signed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ticket: bool,
+    /// Whether it takes the place of an app of that name. What the app was granted by its own tenant stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
 }
 
 /// A launch rule to be learned from a container that runs.
@@ -395,7 +403,8 @@ pub struct Decision {
     pub at: Timestamp,
     /// About which container.
     pub container: ContainerId,
-    /// What was asked: `open`, `exec` or `checkpoint`.
+    /// What was asked: `open`, `exec` or `checkpoint`; `plan` where only what would be decided was asked, `observe` where the
+    /// answer changed nothing.
     pub verb: String,
     /// The answer for each volume asked for.
     pub volumes: Vec<VolumeDecision>,
@@ -405,6 +414,9 @@ pub struct Decision {
     /// What the container was found to be; none when it could not be measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measurement: Option<Measurement>,
+    /// The container had more of something than is kept here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shortened: bool,
 }
 
 /// The answer for one volume.
@@ -421,6 +433,10 @@ pub struct VolumeDecision {
     /// Opened read-only.
     #[serde(default)]
     pub read_only: bool,
-    /// Every reason, each one sentence: the policies that decided, and each point where the measurement differs from a rule.
+    /// Every reason, each one sentence: the policies that decided, and each point where the measurement differs from a rule. Of very
+    /// many the first, and how many more there are.
     pub reasons: Vec<String>,
+    /// The policies that decided, by file and id, such as `generic.cedar/read`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
 }

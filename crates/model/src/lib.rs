@@ -18,6 +18,7 @@ mod ids;
 mod measurement;
 mod name;
 pub mod place;
+mod plan;
 pub mod settings;
 mod size;
 mod ticket;
@@ -35,6 +36,7 @@ pub use measurement::{
     RootChanges, User,
 };
 pub use name::{AppName, Label, TenantName, VolumeName};
+pub use plan::{PLAN_LABEL, PLAN_VARIABLE, PlanId};
 pub use settings::{
     AdminSettings, DiskSettings, DockerSettings, GuardSettings, Guarding, LogFormat, LogSettings,
     PathSettings, PolicySettings, RuntimeSettings, Settings,

@@ -1,4 +1,4 @@
-//! The protocol between `cofferdam-runtime` and the daemon, version 2.
+//! The protocol between `cofferdam-runtime` and the daemon, version 3.
 //!
 //! One `SOCK_SEQPACKET` unix socket, root only. The runtime sends one [`Request`] as JSON in one packet of
 //! at most [`PACKET_MAX`] bytes, with file descriptors attached (`SCM_RIGHTS`); the daemon answers with any number
@@ -8,15 +8,16 @@
 //! | request | descriptors sent, in order | descriptors in the answer |
 //! |---|---|---|
 //! | `open` | sealed memfd with the bytes of config.json; the root filesystem's directory (`O_PATH`); one `O_PATH` per entry of `sources` | one detached mount per entry of `opened` |
+//! | `plan` | as `open`; none where `guarded` is none | none |
 //! | `exec` | sealed memfd with the process's JSON, where `process` is true | none |
 //! | `checkpoint` | none | none |
 
-use crate::{ContainerId, DecisionId, Problem};
+use crate::{ContainerId, DecisionId, PlanId, Problem};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The version both ends must name.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The longest packet, in bytes.
 pub const PACKET_MAX: usize = 64 * 1024;
@@ -50,6 +51,14 @@ pub enum Verb {
         /// For each source descriptor, the index of its mount in config.json.
         sources: Vec<usize>,
     },
+    /// `create` or `run` of a container that bears the mark of a plan: measure and decide, and open nothing. Whatever is answered, the
+    /// runtime does not start it.
+    Plan {
+        /// The plan's id.
+        plan: PlanId,
+        /// What would be asked for it; none where nothing would be.
+        guarded: Option<Guarded>,
+    },
     /// `exec`: another process in a container that holds a volume.
     Exec {
         /// Whether the process's JSON (`--process`) is attached; without it the process was given as arguments.
@@ -57,6 +66,16 @@ pub enum Verb {
     },
     /// `checkpoint`: a memory image of a container that holds a volume.
     Checkpoint,
+}
+
+/// What is asked for a container that is guarded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guarded {
+    /// As in [`Verb::Open`].
+    pub volume: bool,
+    /// As in [`Verb::Open`].
+    pub sources: Vec<usize>,
 }
 
 /// What the daemon answers.
@@ -75,6 +94,11 @@ pub enum Reply {
     },
     /// It may go on as it is.
     Allowed,
+    /// What would have been decided, for whoever plans. Nothing was opened.
+    Planned {
+        /// Why it would have been refused; none where it would have started.
+        refused: Option<Problem>,
+    },
     /// Refused.
     Refused {
         /// Why, and what to do.
