@@ -31,6 +31,8 @@ pub(crate) struct Answer {
     pub(crate) allowed: bool,
     /// The reasons of the policies that decided, sorted. Empty when nothing permits and nothing forbids.
     pub(crate) reasons: Vec<String>,
+    /// Their ids, likewise.
+    pub(crate) policies: Vec<String>,
 }
 
 /// Every policy, checked.
@@ -69,13 +71,13 @@ impl Policies {
         Ok(self.answer(&response, &self.all))
     }
 
-    /// The reasons of the guard rails that the case runs into; none when it passes.
+    /// The guard rails that the case runs into, with their reasons; none when it passes.
     ///
     /// # Errors
     /// `Internal` when the case does not fit the schema.
-    pub(crate) fn rails(&self, case: &Case, action: Action) -> Result<Vec<String>> {
+    pub(crate) fn rails(&self, case: &Case, action: Action) -> Result<Answer> {
         let response = self.respond(case, action, &self.rails)?;
-        Ok(self.answer(&response, &self.rails).reasons)
+        Ok(self.answer(&response, &self.rails))
     }
 
     fn respond(&self, case: &Case, action: Action, policies: &PolicySet) -> Result<Response> {
@@ -113,9 +115,13 @@ impl Policies {
         };
         reasons.sort();
         reasons.dedup();
+        let deciding = response.diagnostics().reason();
+        let mut policies: Vec<String> = deciding.map(PolicyId::to_string).collect();
+        policies.sort();
         Answer {
             allowed: response.decision() == Decision::Allow && failed.is_empty(),
             reasons,
+            policies,
         }
     }
 }

@@ -4,12 +4,13 @@
 //! operator grant a volume to a container whose launch was tampered with.
 
 use crate::{
-    cedar::Asked,
+    cedar::{Answer, Asked},
+    command,
     facts::{Facts, Right},
+    relaxation,
     rule::{Difference, Mismatch, mismatches},
-    shown,
 };
-use cofferdam_model::{App, AppName, Grant, Problem, TICKET_VARIABLE};
+use cofferdam_model::{App, AppName, Problem, TICKET_VARIABLE};
 
 /// How many apps are compared with the measurement only to explain a denial.
 const EXPLAINED: usize = 3;
@@ -24,12 +25,12 @@ const NAMED: usize = 3;
 #[derive(Debug)]
 pub(super) enum Denial<'a> {
     /// Guard rails, with their reasons.
-    Rails(Vec<String>),
+    Rails(Answer),
     /// The measurement proves an app with a grant, and the policies say no.
     Refused {
         app: &'a App,
         right: Right,
-        reasons: Vec<String>,
+        answer: Answer,
     },
     /// The measurement proves an app that has no grant here.
     Ungranted(&'a App),
@@ -80,12 +81,20 @@ impl Denial<'_> {
     /// Every reason, for the record.
     pub(super) fn reasons(&self, asked: &Asked<'_>) -> Vec<String> {
         match self {
-            Denial::Rails(reasons) => reasons.clone(),
-            Denial::Refused { reasons, .. } if !reasons.is_empty() => reasons.clone(),
+            Denial::Rails(answer) => answer.reasons.clone(),
+            Denial::Refused { answer, .. } if !answer.reasons.is_empty() => answer.reasons.clone(),
             Denial::Mismatched(mismatches) => mismatches.iter().map(Mismatch::to_string).collect(),
             Denial::Refused { .. } | Denial::Ungranted(_) | Denial::NoGrant | Denial::Failed(_) => {
                 vec![self.problem(asked).message]
             }
+        }
+    }
+
+    /// The policies that decided.
+    pub(super) fn policies(&self) -> Vec<String> {
+        match self {
+            Denial::Rails(answer) | Denial::Refused { answer, .. } => answer.policies.clone(),
+            Denial::Ungranted(_) | Denial::Mismatched(_) | Denial::NoGrant | Denial::Failed(_) => Vec::new(),
         }
     }
 
@@ -94,11 +103,11 @@ impl Denial<'_> {
         let volume = asked.volume;
         let closed = |why: &str| Problem::denied(format!("{volume} is not open to this container: {why}"));
         match self {
-            Denial::Rails(reasons) => closed(&first(reasons)),
-            Denial::Refused { app, right, reasons } => {
-                expired(asked, &app.name, *right).unwrap_or_else(|| match reasons.is_empty() {
+            Denial::Rails(answer) => closed(&first(&answer.reasons)),
+            Denial::Refused { app, right, answer } => {
+                expired(asked, &app.name, *right).unwrap_or_else(|| match answer.reasons.is_empty() {
                     true => closed("no policy allows it"),
-                    false => closed(&first(reasons)),
+                    false => closed(&first(&answer.reasons)),
                 })
             }
             // Whoever starts a container learns nothing of other tenants' apps from its refusal.
@@ -122,11 +131,14 @@ impl Denial<'_> {
                     [Mismatch { difference: Difference::Changed { .. }, .. }] => closed(&first(&all)).remedy(
                         "make the container anew (docker rm, docker run); or make the app anew with --allow-changed PLACE",
                     ),
-                    [Mismatch { difference: Difference::Environment(name), .. }] => closed(&first(&all)).remedy(format!(
-                        "leave it out; or make the app anew with --allow-env {}",
-                        shown::text(name)
-                    )),
-                    _ => closed(&first(&all)),
+                    several => match relaxation::options(several) {
+                        Some(options) => {
+                            let it = if several.len() == 1 { "it" } else { "them" };
+                            closed(&first(&all))
+                                .remedy(format!("leave {it} out; or make the app anew with {options}"))
+                        }
+                        None => closed(&first(&all)),
+                    },
                 }
             }
             Denial::NoGrant => Problem::denied(format!("no app has a grant on {volume}"))
@@ -143,26 +155,11 @@ pub(super) fn expired(asked: &Asked<'_>, app: &AppName, right: Right) -> Option<
         .until
         .filter(|until| until.as_second() <= asked.now.as_second())?;
     let renewed = Right { until: None, ..right };
-    let command = grant_command(&renewed.grant(volume, app));
+    let command = command::grant(&renewed.grant(volume, app));
     Some(
         Problem::denied(format!("the grant of {app} on {volume} ended at {until}"))
             .remedy(format!("{command} --until TIME")),
     )
-}
-
-/// The command that makes this grant. A grant replaces the one before it, so every part of it is named.
-pub(super) fn grant_command(grant: &Grant) -> String {
-    let mut command = format!("cofferdam grant {} {}", grant.volume, grant.app);
-    if !grant.write {
-        command.push_str(" --read-only");
-    }
-    if grant.exec {
-        command.push_str(" --exec");
-    }
-    if let Some(until) = grant.until {
-        command.push_str(&format!(" --until {until}"));
-    }
-    command
 }
 
 /// The first few reasons, and how many more there are.

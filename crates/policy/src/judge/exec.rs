@@ -3,6 +3,7 @@
 use super::{Judge, denial};
 use crate::{
     cedar::{Action, Asked, Measured, Principal},
+    command,
     facts::Facts,
 };
 use cofferdam_model::{Attachment, Measurement, Problem, Result};
@@ -72,7 +73,7 @@ impl Judge {
             ))
         };
         let measured = Measured::new(asked)?;
-        let rails = self.rails(asked, &measured, Action::Exec)?;
+        let rails = self.rails(asked, &measured, Action::Exec)?.reasons;
         if !rails.is_empty() {
             return Err(denied(&denial::first(&rails)));
         }
@@ -97,6 +98,6 @@ impl Judge {
         };
         let mut grant = right.grant(volume, name);
         grant.exec = true;
-        Err(denied(&format!("the grant of {name} has no exec")).remedy(denial::grant_command(&grant)))
+        Err(denied(&format!("the grant of {name} has no exec")).remedy(command::grant(&grant)))
     }
 }

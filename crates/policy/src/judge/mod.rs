@@ -14,12 +14,14 @@ mod admitted;
 mod bind;
 mod denial;
 mod exec;
+mod explain;
 
 pub use admitted::{Admitted, Verdict};
 pub use bind::Bound;
+pub use explain::Explanation;
 
 use crate::{
-    cedar::{Action, Asked, Measured, Policies, Principal},
+    cedar::{Action, Answer, Asked, Measured, Policies, Principal},
     facts::{Facts, Right},
     rule::{Mismatch, mismatches},
 };
@@ -41,6 +43,7 @@ struct Winner<'a> {
     right: Right,
     write: bool,
     reasons: Vec<String>,
+    policies: Vec<String>,
 }
 
 /// What the search for a winner found.
@@ -73,14 +76,7 @@ impl Judge {
         mount: &MeasuredMount,
         now: Timestamp,
     ) -> Verdict {
-        let asked = Asked {
-            volume,
-            measurement,
-            destination: &mount.destination,
-            read_only: mount.read_only,
-            healthcheck: false,
-            now,
-        };
+        let asked = asked_for(measurement, volume, mount, now);
         let found = is_mount_of(mount, volume).and_then(|()| self.search(facts, &asked));
         let denial = match found {
             Ok(Search::Found(winner)) => return winner.verdict(&asked, mount),
@@ -95,6 +91,7 @@ impl Judge {
                 allowed: false,
                 read_only: false,
                 reasons: denial.reasons(&asked),
+                policies: denial.policies(),
             },
             outcome: Err(problem),
         }
@@ -104,7 +101,7 @@ impl Judge {
     fn search<'a>(&self, facts: &'a Facts, asked: &Asked<'_>) -> Result<Search<'a>> {
         let measured = Measured::new(asked)?;
         let rails = self.rails(asked, &measured, Action::Read)?;
-        if !rails.is_empty() {
+        if !rails.reasons.is_empty() {
             return Ok(Search::Denied(Denial::Rails(rails)));
         }
         let image = asked.measurement.image.config;
@@ -143,19 +140,21 @@ impl Judge {
             .case(Principal::App(app, Some(right)), asked, measured)?;
         let read = self.policies.ask(&case, Action::Read)?;
         if !read.allowed {
-            let reasons = read.reasons;
-            return Ok(Search::Denied(Denial::Refused { app, right, reasons }));
+            let answer = read;
+            return Ok(Search::Denied(Denial::Refused { app, right, answer }));
         }
         let mut winner = Winner {
             app,
             right,
             write: false,
             reasons: read.reasons,
+            policies: read.policies,
         };
         if !asked.read_only {
             let write = self.policies.ask(&case, Action::Write)?;
             winner.write = write.allowed;
             winner.reasons.extend(write.reasons.iter().cloned());
+            winner.policies.extend(write.policies);
             if !write.allowed && write.reasons.is_empty() {
                 let why = "the grant does not let it write, so the volume is opened read-only";
                 winner.reasons.push(why.to_owned());
@@ -165,18 +164,18 @@ impl Judge {
     }
 
     /// The guard rails that the container runs into, whoever it is, with the privileges that are the reason.
-    fn rails(&self, asked: &Asked<'_>, measured: &Measured, action: Action) -> Result<Vec<String>> {
+    fn rails(&self, asked: &Asked<'_>, measured: &Measured, action: Action) -> Result<Answer> {
         let case = self.policies.case(Principal::Nobody, asked, measured)?;
-        let mut reasons = self.policies.rails(&case, action)?;
-        if !reasons.is_empty() {
+        let mut answer = self.policies.rails(&case, action)?;
+        if !answer.reasons.is_empty() {
             let privileges = asked.measurement.privileges.iter();
             let reaching = privileges.filter(|privilege: &&Privilege| privilege.reaches_out());
-            reasons.extend(reaching.map(|privilege| {
+            answer.reasons.extend(reaching.map(|privilege| {
                 let shown = crate::shown::text(&privilege.to_string());
                 format!("{shown} reaches out of the container")
             }));
         }
-        Ok(reasons)
+        Ok(answer)
     }
 }
 
@@ -190,6 +189,7 @@ impl Winner<'_> {
                 allowed: true,
                 read_only: !self.write,
                 reasons: self.reasons,
+                policies: self.policies,
             },
             outcome: Ok(Admitted::new(
                 asked.volume.clone(),
@@ -199,6 +199,23 @@ impl Winner<'_> {
                 self.right.exec,
             )),
         }
+    }
+}
+
+/// What one mount of a volume asks for.
+fn asked_for<'a>(
+    measurement: &'a Measurement,
+    volume: &'a VolumeName,
+    mount: &'a MeasuredMount,
+    now: Timestamp,
+) -> Asked<'a> {
+    Asked {
+        volume,
+        measurement,
+        destination: &mount.destination,
+        read_only: mount.read_only,
+        healthcheck: false,
+        now,
     }
 }
 

@@ -1,0 +1,109 @@
+//! What a rule would have to let in for a difference to be none: each as an option of `cofferdam app create`, and as a change of the rule.
+//!
+//! Only for points in which a rule may let in more than it does. One that names another image, command, user or directory would be
+//! another app; and what no rule can allow has no relaxation at all.
+
+use crate::{
+    rule::{Difference, Mismatch},
+    shown,
+};
+use cofferdam_model::{LaunchRule, Namespace, NetworkRule, Privilege};
+
+/// The most options that an error names; `cofferdam why` has all.
+const NAMED: usize = 8;
+
+/// One thing more that a rule lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Relaxation {
+    Env(String),
+    Mount(String),
+    Changed(String),
+    Allow(Privilege),
+    Network(NetworkRule),
+}
+
+/// What would have to be let in; none where letting more in is not what it takes.
+pub(crate) fn of(difference: &Difference) -> Option<Vec<Relaxation>> {
+    match difference {
+        Difference::Environment(name) => Some(vec![Relaxation::Env(name.clone())]),
+        Difference::OutsideMount { destination } | Difference::OverImage { destination, .. } => {
+            Some(vec![Relaxation::Mount(destination.clone())])
+        }
+        Difference::Changed { places, more: false } => {
+            Some(places.iter().cloned().map(Relaxation::Changed).collect())
+        }
+        Difference::Privilege(privilege) => Some(vec![Relaxation::Allow(privilege.clone())]),
+        Difference::Namespace {
+            kind: "network",
+            found,
+        } => Some(vec![Relaxation::Network(match found {
+            Namespace::Own => NetworkRule::Own,
+            Namespace::Host => NetworkRule::Host,
+            Namespace::Foreign => NetworkRule::Any,
+        })]),
+        Difference::Image { .. }
+        | Difference::NotTheImagesCommand { .. }
+        | Difference::NotTheRulesCommand { .. }
+        | Difference::User { .. }
+        | Difference::Directory { .. }
+        | Difference::OddPlace { .. }
+        | Difference::LeadsToCode(_)
+        | Difference::Changed { more: true, .. }
+        | Difference::WayOut(_)
+        | Difference::Ticket(_)
+        | Difference::Namespace { .. } => None,
+    }
+}
+
+/// The rule that lets all of it in. A ticket is no matter of the rule's: that difference stays.
+pub(crate) fn widened(rule: &LaunchRule, mismatches: &[Mismatch]) -> Option<LaunchRule> {
+    let mut wider = rule.clone();
+    for mismatch in mismatches {
+        if matches!(mismatch.difference, Difference::Ticket(_)) {
+            continue;
+        }
+        of(&mismatch.difference)?
+            .into_iter()
+            .for_each(|one| one.let_in(&mut wider));
+    }
+    Some(wider)
+}
+
+/// The options, as they are shown in an error; none where they would not help, or are too many for one.
+pub(crate) fn options(mismatches: &[Mismatch]) -> Option<String> {
+    let all: Option<Vec<_>> = mismatches.iter().map(|one| of(&one.difference)).collect();
+    let all: Vec<Relaxation> = all?.into_iter().flatten().collect();
+    let words: Vec<String> = all.iter().map(Relaxation::shown).collect();
+    (!words.is_empty() && words.len() <= NAMED).then(|| words.join(" "))
+}
+
+impl Relaxation {
+    fn let_in(self, rule: &mut LaunchRule) {
+        match self {
+            Relaxation::Env(name) => drop(rule.env.insert(name)),
+            Relaxation::Mount(place) => drop(rule.mounts.insert(place)),
+            Relaxation::Changed(place) => drop(rule.changed.insert(place)),
+            Relaxation::Allow(privilege) => drop(rule.allow.insert(privilege)),
+            Relaxation::Network(network) => rule.network = network,
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Relaxation::Env(name) => format!("--allow-env {}", shown::text(name)),
+            Relaxation::Mount(place) => format!("--allow-mount {}", shown::text(place)),
+            Relaxation::Changed(place) => format!("--allow-changed {}", shown::text(place)),
+            Relaxation::Allow(privilege) => format!("--allow {}", shown::text(&privilege.to_string())),
+            Relaxation::Network(network) => format!("--network {}", word(*network)),
+        }
+    }
+}
+
+/// A network rule, as `cofferdam app create --network` takes it.
+pub(crate) fn word(network: NetworkRule) -> &'static str {
+    match network {
+        NetworkRule::Own => "own",
+        NetworkRule::Host => "host",
+        NetworkRule::Any => "any",
+    }
+}
