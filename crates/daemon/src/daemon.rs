@@ -2,6 +2,7 @@
 
 use crate::ledger::KeptLedger;
 use crate::operations::Unsigned;
+use crate::plans::Plans;
 use crate::road::FirstContents;
 use crate::sealed::{HostKeys, OpenVolumes};
 use crate::state::State;
@@ -47,6 +48,8 @@ pub(crate) struct Daemon {
     pub(crate) drafting: Mutex<()>,
     /// New volumes that are being given their first content.
     pub(crate) first_contents: FirstContents,
+    /// Plans, for whoever made them.
+    pub(crate) plans: Plans,
     /// Where tasks that outlive a request run.
     pub(crate) tasks: tokio::runtime::Handle,
     pub(crate) boot: String,
@@ -85,6 +88,7 @@ impl Daemon {
             unsigned: Mutex::default(),
             drafting: Mutex::new(()),
             first_contents: FirstContents::default(),
+            plans: Plans::default(),
             tasks: tokio::runtime::Handle::current(),
             boot,
             since: Timestamp::now(),

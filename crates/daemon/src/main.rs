@@ -17,6 +17,7 @@ mod docker_api;
 mod faces;
 mod ledger;
 mod operations;
+mod plans;
 mod road;
 mod sealed;
 mod start;

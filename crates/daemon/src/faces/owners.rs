@@ -104,10 +104,11 @@ async fn create_app(State(daemon): Shared, Extension(asker): Who, body: Bytes) -
             asker.must_operate()?;
         }
         let image = docker_api::image_config(&daemon.settings, &new.image).await?;
-        operations::pinned(new, image)
+        let replace = new.replace;
+        Ok((operations::pinned(new, image)?, replace))
     };
     match app.await {
-        Ok(app) => done(&daemon, move |d| operations::create_app(d, &app)).await,
+        Ok((app, replace)) => done(&daemon, move |d| operations::create_app(d, &app, replace)).await,
         Err(problem) => respond::<()>(Err(problem)),
     }
 }

@@ -6,11 +6,12 @@ use crate::road::{self, Asked, Refusal};
 use cofferdam_linux::process::Process;
 use cofferdam_linux::readiness::Readable;
 use cofferdam_linux::{file, packet, peer};
-use cofferdam_model::wire::{PACKET_MAX, Reply, Request, VERSION, Verb};
-use cofferdam_model::{Problem, Result};
+use cofferdam_model::wire::{Guarded, PACKET_MAX, Reply, Request, VERSION, Verb};
+use cofferdam_model::{ContainerId, Problem, Result};
 use cofferdam_volume::Progress;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -145,21 +146,33 @@ fn ask(
     let mut descriptors = packet.descriptors.into_iter();
     match request.verb {
         Verb::Open { volume, sources } => {
-            let config = document(descriptors.next())?;
-            let root = descriptors.next().ok_or_else(too_few)?;
-            let sources = paired(sources, descriptors)?;
-            let asked = Asked {
-                container: request.container,
-                runtime_root: request.runtime_root,
-                config,
-                root,
-                sources,
-                volume,
+            let guarded = Guarded { volume, sources };
+            let asked = asked(
+                request.container,
+                request.runtime_root,
+                guarded,
+                descriptors,
                 caller,
-            };
+            )?;
             let road::Given { opened, as_judged } = road::open(daemon, asked, progress)?;
             let (opened, mounts) = opened.into_iter().unzip();
             Ok((Reply::Opened { opened, as_judged }, mounts))
+        }
+        Verb::Plan { plan, guarded } => {
+            let container = request.container;
+            let asked = guarded
+                .map(|guarded| {
+                    asked(
+                        container.clone(),
+                        request.runtime_root,
+                        guarded,
+                        descriptors,
+                        caller,
+                    )
+                })
+                .transpose()?;
+            let refused = road::plan(daemon, plan, &container, asked)?;
+            Ok((Reply::Planned { refused }, Vec::new()))
         }
         Verb::Exec { process } => {
             let process = if process {
@@ -175,6 +188,25 @@ fn ask(
             Ok((Reply::Allowed, Vec::new()))
         }
     }
+}
+
+/// What the runtime brought for a container: config.json, the root filesystem, the sources.
+fn asked(
+    container: ContainerId,
+    runtime_root: PathBuf,
+    Guarded { volume, sources }: Guarded,
+    mut descriptors: impl ExactSizeIterator<Item = OwnedFd>,
+    caller: Process,
+) -> Result<Asked> {
+    Ok(Asked {
+        container,
+        runtime_root,
+        config: document(descriptors.next())?,
+        root: descriptors.next().ok_or_else(too_few)?,
+        sources: paired(sources, descriptors)?,
+        volume,
+        caller,
+    })
 }
 
 /// The process that asks. Only root may, and only a process that still lives.

@@ -16,6 +16,7 @@ pub(super) fn routes() -> Router<Arc<Daemon>> {
         .route("/v1/attachments", get(attachments))
         .route("/v1/decisions", get(decisions))
         .route("/v1/decisions/{id}", get(decision))
+        .route("/v1/plans/{id}", get(plan))
 }
 
 async fn status(State(daemon): Shared, Extension(asker): Who) -> Response {
@@ -42,8 +43,9 @@ async fn decisions(State(daemon): Shared, Extension(asker): Who) -> Response {
 }
 
 async fn decision(State(daemon): Shared, Extension(asker): Who, Path(id): Path<String>) -> Response {
-    done(&daemon, move |d| {
-        operations::decision(d, id.parse()?, |decision| asker.sees_decision(decision))
-    })
-    .await
+    done(&daemon, move |d| operations::decision(d, &asker, id.parse()?)).await
+}
+
+async fn plan(State(daemon): Shared, Extension(asker): Who, Path(id): Path<String>) -> Response {
+    done(&daemon, move |d| operations::plan(d, &asker, id.parse()?)).await
 }

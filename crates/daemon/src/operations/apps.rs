@@ -4,7 +4,7 @@ use super::grants;
 use super::tenants::with_tenant;
 use crate::daemon::Daemon;
 use crate::sealed::Signer;
-use crate::state::{Change, Record, app_key, grant_key};
+use crate::state::{Change, Record, Snapshot, app_key, grant_key};
 use cofferdam_model::api::NewApp;
 use cofferdam_model::{App, AppName, Command, LaunchRule, Problem, Result, Sha256, environment, place};
 use jiff::Timestamp;
@@ -69,16 +69,17 @@ pub(super) fn sane(rule: &LaunchRule) -> Result<()> {
     Ok(())
 }
 
-/// Makes an app; one that exists with the same rule is answered with.
-pub(crate) fn create_app(daemon: &Daemon, new: &App) -> Result<App> {
+/// Makes an app; one that exists with the same rule is answered with. With `replace`, one with another rule gets this one.
+pub(crate) fn create_app(daemon: &Daemon, new: &App, replace: bool) -> Result<App> {
     daemon.state.change(|known| match known.facts().app(&new.name) {
         Some(app) if app.rule == new.rule => Ok((Vec::new(), app.clone())),
+        Some(_) if replace => Ok((replaced(daemon, known, new)?, new.clone())),
         Some(app) => Err(Problem::conflict(format!(
             "app {} exists already with another rule (image {})",
             app.name, app.rule.image
         ))
         .remedy(format!(
-            "look at it with: cofferdam app show {0}; remove it with: cofferdam app rm {0}",
+            "look at it with: cofferdam app show {0}; give it this rule with --replace",
             app.name
         ))),
         None => {
@@ -87,6 +88,22 @@ pub(crate) fn create_app(daemon: &Daemon, new: &App) -> Result<App> {
             Ok((changes, new.clone()))
         }
     })
+}
+
+/// The changes that give an app another rule. What its own tenant granted it stays, and is signed anew where it is in a deed. What
+/// others granted it ends: they granted it to what it was.
+fn replaced(daemon: &Daemon, known: &Snapshot, new: &App) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    for grant in known.facts().grants_of(&new.name) {
+        if grant.volume.tenant() == new.name.tenant() {
+            let volume = known.volume(&grant.volume)?;
+            changes.extend(grants::deed_with(daemon, known, volume, &grant, new)?);
+        } else {
+            changes.push(Change::Delete(grant_key(&grant.volume, &grant.app)));
+        }
+    }
+    changes.push(Change::Put(Record::App(Box::new(new.clone()))));
+    Ok(changes)
 }
 
 /// All apps.
@@ -157,6 +174,7 @@ mod tests {
             changed: Default::default(),
             allow: Default::default(),
             ticket: false,
+            replace: false,
         };
         pinned(new, Sha256::from_bytes([1; 32])).map(|app| app.rule)
     }

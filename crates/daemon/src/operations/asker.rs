@@ -1,6 +1,7 @@
 //! Who asks, and what is his: the operator everything, a member what his tenants own.
 
 use crate::daemon::Daemon;
+use crate::plans::Planned;
 use cofferdam_model::api::{Decision, Status};
 use cofferdam_model::{Attachment, Grant, Problem, Result, TenantName};
 use std::collections::BTreeSet;
@@ -96,6 +97,15 @@ impl Asker {
         }
     }
 
+    /// Whether he may see a plan: what he would see of the decision that it is about. Of a launch that nobody is asked about, there is
+    /// nothing to see.
+    pub(crate) fn sees_plan(&self, planned: &Planned) -> bool {
+        match &planned.decision {
+            Some(decision) => self.sees_decision(decision),
+            None => matches!(self, Asker::Operator) || !planned.plan.asked,
+        }
+    }
+
     /// The daemon's state, as far as it is his.
     pub(crate) fn sees_of(&self, daemon: &Daemon, status: Status) -> Status {
         let Asker::Member(tenants) = self else {
@@ -141,6 +151,7 @@ mod tests {
             allowed: app.is_some(),
             read_only: false,
             reasons: Vec::new(),
+            policies: Vec::new(),
         };
         Decision {
             id: cofferdam_model::DecisionId(1),
@@ -150,6 +161,7 @@ mod tests {
             volumes: volumes.iter().map(one).collect(),
             refused: None,
             measurement: None,
+            shortened: false,
         }
     }
 
@@ -190,5 +202,32 @@ mod tests {
             "an app of his own that would have fitted"
         );
         assert!(Asker::Operator.sees_decision(&decision(&[])));
+    }
+
+    #[test]
+    fn a_plan_is_seen_like_the_decision_that_it_is_about() {
+        let planned = |asked: bool, decision: Option<Decision>| Planned {
+            plan: cofferdam_model::api::Plan {
+                id: cofferdam_model::PlanId::from_bits(1),
+                at: Timestamp::UNIX_EPOCH,
+                container: "3f2a".parse().unwrap(),
+                asked,
+                allowed: true,
+                volumes: Vec::new(),
+                host_paths: Vec::new(),
+                neighbour: None,
+                explained: None,
+            },
+            decision,
+        };
+        let asker = member(&["payments"]);
+        let own = decision(&[("payments.data", None)]);
+        let others = decision(&[("payments.data", None), ("reports.data", None)]);
+        assert!(asker.sees_plan(&planned(true, Some(own))));
+        assert!(!asker.sees_plan(&planned(true, Some(others.clone()))));
+        assert!(!asker.sees_plan(&planned(true, Some(decision(&[])))));
+        assert!(!asker.sees_plan(&planned(true, None)));
+        assert!(asker.sees_plan(&planned(false, None)));
+        assert!(Asker::Operator.sees_plan(&planned(true, Some(others))));
     }
 }

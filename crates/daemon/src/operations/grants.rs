@@ -119,6 +119,23 @@ pub(crate) fn revoke(
     Ok(taken)
 }
 
+/// The changes that a sealed volume's deed makes when an app that it grants something has another rule.
+pub(super) fn deed_with(
+    daemon: &Daemon,
+    known: &Snapshot,
+    volume: &Volume,
+    grant: &Grant,
+    app: &App,
+) -> Result<Vec<Change>> {
+    if volume.sealed.is_none() {
+        return Ok(Vec::new());
+    }
+    let changed = sealed::change_deed(daemon, known, volume, &Signer::Host, |deed| {
+        deed.with_grant(by_deed(grant, app))
+    })?;
+    Ok(vec![Change::Put(Record::Volume(Box::new(changed)))])
+}
+
 /// The changes that a sealed volume's deed makes when it grants the app nothing any more.
 pub(super) fn deed_without(
     daemon: &Daemon,

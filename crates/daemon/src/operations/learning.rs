@@ -37,6 +37,7 @@ pub(crate) fn learn(daemon: &Daemon, asked: &Learn) -> Result<Learned> {
             changed: rule.changed,
             allow: rule.allow,
             ticket: rule.ticket,
+            replace: false,
         },
         container,
         lets_in: learned.lets_in,

@@ -5,6 +5,7 @@ mod apps;
 mod asker;
 mod changes;
 mod deeds;
+mod explaining;
 mod grants;
 mod host_paths;
 mod learning;
@@ -26,7 +27,7 @@ pub(crate) use host_paths::{grant_host_path, host_path_grants, revoke_host_path,
 pub(crate) use learning::learn;
 pub(crate) use recipients::{share_volume, unshare_volume};
 pub(crate) use removal::{remove_volume, tidy};
-pub(crate) use status::{attachments, decision, decisions, status};
+pub(crate) use status::{attachments, decision, decisions, plan, status};
 pub(crate) use tenants::{add_member, create_tenant, remove_member, remove_tenant, tenant, tenants};
 pub(crate) use tickets::issue_ticket;
 pub(crate) use unsigned::Unsigned;

@@ -1,9 +1,12 @@
 //! How the daemon is, who holds what, and what was decided.
 
+use super::Asker;
+use super::explaining::explained;
 use crate::daemon::Daemon;
+use crate::plans::Planned;
 use crate::state::not_kept;
-use cofferdam_model::api::{Decision, Status};
-use cofferdam_model::{Attachment, DecisionId, Result};
+use cofferdam_model::api::{Decision, Explained, Plan, Status};
+use cofferdam_model::{Attachment, DecisionId, PlanId, Problem, Result};
 
 /// How many decisions one answer lists.
 const LISTED: usize = 100;
@@ -36,15 +39,23 @@ pub(crate) fn decisions(daemon: &Daemon, sees: impl Fn(&Decision) -> bool) -> Re
     Ok(seen.take(LISTED).cloned().collect())
 }
 
-/// One decision; one that may not be seen is answered like one that is not kept.
-pub(crate) fn decision(
-    daemon: &Daemon,
-    id: DecisionId,
-    sees: impl Fn(&Decision) -> bool,
-) -> Result<Decision> {
-    let known = daemon.state.now();
-    match known.decision(id)? {
-        decision if sees(decision) => Ok(decision.clone()),
-        _ => Err(not_kept(id)),
+/// One plan, explained; one that may not be seen is answered like one that is not kept.
+pub(crate) fn plan(daemon: &Daemon, asker: &Asker, id: PlanId) -> Result<Plan> {
+    let seen = daemon.plans.find(id).filter(|planned| asker.sees_plan(planned));
+    let Planned { plan, decision } = seen.ok_or_else(|| {
+        Problem::missing("there is no such plan").remedy("plans are kept for some minutes: plan it again")
+    })?;
+    Ok(Plan {
+        explained: decision.map(|decision| Box::new(explained(daemon, asker, decision))),
+        ..plan
+    })
+}
+
+/// One decision, explained; one that may not be seen is answered like one that is not kept.
+pub(crate) fn decision(daemon: &Daemon, asker: &Asker, id: DecisionId) -> Result<Explained> {
+    let found = daemon.state.now().decision(id)?.clone();
+    match asker.sees_decision(&found) {
+        true => Ok(explained(daemon, asker, found)),
+        false => Err(not_kept(id)),
     }
 }

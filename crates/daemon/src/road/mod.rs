@@ -3,6 +3,7 @@
 //! | room | subject |
 //! |---|---|
 //! | `open` | a container that is about to be created |
+//! | `plan` | what would be decided of one that never starts |
 //! | `prepare` | what was admitted, opened |
 //! | `guard`, `host_paths` | what is judged whether or not there is a volume |
 //! | `beside` | what is to happen beside an open volume: exec, checkpoint |
@@ -20,6 +21,7 @@ mod host_paths;
 mod lease;
 mod nested;
 mod open;
+mod plan;
 mod prepare;
 mod record;
 mod ticket;
@@ -29,6 +31,7 @@ pub(crate) use first_content::FirstContents;
 pub(crate) use host_paths::grantable;
 pub(crate) use lease::{living, take_up_leases};
 pub(crate) use open::{Asked, Given, open};
+pub(crate) use plan::plan;
 
 use cofferdam_model::{DecisionId, Problem};
 

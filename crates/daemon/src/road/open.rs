@@ -1,7 +1,7 @@
 //! A container is about to be created: measure it, decide, and open what it may have.
 
 use super::prepare::{Prepared, prepare};
-use super::{Refusal, guard, held, lease, nested, record, ticket};
+use super::{Refusal, guard, held, lease, nested, plan, record, ticket};
 use crate::daemon::Daemon;
 use crate::sealed;
 use crate::state::{Change, Record, Snapshot, ended_key};
@@ -44,11 +44,11 @@ pub(crate) struct Asked {
 }
 
 /// A launch: what was asked, and what was found.
-struct Launch {
-    asked: Asked,
-    evidence: Evidence,
+pub(super) struct Launch {
+    pub(super) asked: Asked,
+    pub(super) evidence: Evidence,
     /// The ticket that it brought, where that holds.
-    ticket: Option<VerifiedTicket>,
+    pub(super) ticket: Option<VerifiedTicket>,
 }
 
 /// Which mount of config.json, and the detached mount for it.
@@ -104,6 +104,7 @@ pub(crate) fn open(
         Err(problem) => return refused(Vec::new(), None, problem),
     };
     let measurement = &launch.evidence.measurement;
+    plan::is_none(measurement)?;
     let hosts = guard::host_paths(daemon, measurement, &launch.asked.sources)?;
     let given = |opened: Opened| Given {
         opened: opened.into_iter().chain(hosts.mapped).collect(),
@@ -167,7 +168,7 @@ fn still_waited_for(progress: &Progress) -> Result<()> {
 }
 
 /// What the container is, by the engine that knows it and by the ticket that it brings; none where no engine does.
-fn measure(daemon: &Daemon, asked: Asked) -> Result<Option<Launch>> {
+pub(super) fn measure(daemon: &Daemon, asked: Asked) -> Result<Option<Launch>> {
     let Some(mut evidence) = by_an_engine(daemon, &asked)? else {
         return Ok(None);
     };
@@ -207,7 +208,7 @@ fn by_an_engine(daemon: &Daemon, asked: &Asked) -> Result<Option<Evidence>> {
     Ok(None)
 }
 
-fn unknown(daemon: &Daemon, container: &ContainerId) -> Problem {
+pub(super) fn unknown(daemon: &Daemon, container: &ContainerId) -> Problem {
     let names: Vec<_> = daemon.engines.iter().map(|engine| engine.name()).collect();
     let shown = container.short();
     Problem::denied(format!(
@@ -217,10 +218,10 @@ fn unknown(daemon: &Daemon, container: &ContainerId) -> Problem {
 }
 
 /// What was admitted, and the answers to be recorded.
-type Decided = (Vec<Admitted>, Vec<VolumeDecision>);
+pub(super) type Decided = (Vec<Admitted>, Vec<VolumeDecision>);
 
 /// Decides every volume that the container asks for; one refusal refuses all.
-fn decide(
+pub(super) fn decide(
     daemon: &Daemon,
     known: &Snapshot,
     measurement: &Measurement,
@@ -235,6 +236,7 @@ fn decide(
                 allowed: false,
                 read_only: false,
                 reasons: vec![problem.message.clone()],
+                policies: Vec::new(),
             });
             refused.get_or_insert(problem);
             continue;
@@ -262,7 +264,9 @@ fn no_volume() -> Problem {
         .remedy("if cofferdamd was restarted or the volume removed meanwhile, start the container again")
 }
 
-fn volumes_asked_for(measurement: &Measurement) -> impl Iterator<Item = (&MeasuredMount, &VolumeName)> {
+pub(super) fn volumes_asked_for(
+    measurement: &Measurement,
+) -> impl Iterator<Item = (&MeasuredMount, &VolumeName)> {
     measurement.mounts.iter().filter_map(|mount| match &mount.kind {
         MountKind::Volume(name) => Some((mount, name)),
         _ => None,

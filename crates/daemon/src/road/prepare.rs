@@ -3,6 +3,7 @@
 use super::first_content;
 use crate::daemon::Daemon;
 use crate::sealed;
+use cofferdam_deed::ConfirmedDeed;
 use cofferdam_measure::Evidence;
 use cofferdam_model::wire::OpenedMount;
 use cofferdam_model::{Kind, Measurement, Problem, Result, Volume, VolumeId};
@@ -103,6 +104,15 @@ fn unseal(
     proof: &Admitted,
     measurement: &Measurement,
 ) -> Result<sealed::Use> {
+    let allowed = by_deed(daemon, proof)?;
+    sealed::open(daemon, volume, &measurement.container, allowed)
+}
+
+/// Whether a deed allows what was admitted.
+fn by_deed<'a>(
+    daemon: &Daemon,
+    proof: &'a Admitted,
+) -> Result<impl Fn(&ConfirmedDeed) -> Result<()> + use<'a>> {
     let rule = daemon
         .state
         .now()
@@ -111,7 +121,18 @@ fn unseal(
         .map(|app| app.rule.clone())
         .ok_or_else(|| Problem::conflict(format!("app {} was removed meanwhile", proof.app())))?;
     let now = Timestamp::now();
-    sealed::open(daemon, volume, &measurement.container, |deed| {
-        deed.permits(proof.app(), &rule, !proof.read_only(), proof.exec(), now)
-    })
+    Ok(move |deed: &ConfirmedDeed| deed.permits(proof.app(), &rule, !proof.read_only(), proof.exec(), now))
+}
+
+/// Whether what was admitted might be opened, as far as that can be told without opening it.
+///
+/// # Errors
+/// As opening it.
+pub(super) fn permitted(daemon: &Daemon, proof: &Admitted) -> Result<()> {
+    let volume = daemon.state.now().volume(proof.volume())?.clone();
+    match volume.kind() {
+        Kind::Sealed => sealed::permits(daemon, &volume, by_deed(daemon, proof)?),
+        Kind::Ephemeral => sealed::is_ephemeral(daemon, &volume),
+        Kind::Plain => daemon.sealed.is_none_of_ours(&volume.id),
+    }
 }

@@ -24,23 +24,15 @@ pub(super) fn refused(
     info!(%container, verb, kind = problem.kind.word(), "refused: {problem}");
     let kept = daemon.state.change(|known| {
         let id = known.next_decision();
-        // What could not be opened was not, whatever had been decided before.
-        let volumes = volumes
-            .into_iter()
-            .map(|volume| VolumeDecision {
-                allowed: false,
-                ..volume
-            })
-            .collect();
-        let kept = measurement.as_ref().map(bounded);
         let decision = Decision {
             id,
             at: Timestamp::now(),
             container: container.clone(),
             verb: verb.to_owned(),
-            volumes,
+            volumes: none_opened(volumes),
             refused: Some(problem.clone()),
-            measurement: kept,
+            measurement: measurement.as_ref().map(bounded),
+            shortened: measurement.as_ref().is_some_and(is_shortened),
         };
         if let Err(error) = daemon.record(vec![event(&decision, measurement.as_ref())?]) {
             warn!(%container, "a refusal is not in the ledger: {error}");
@@ -77,12 +69,68 @@ pub(super) fn allowed(
         at: Timestamp::now(),
         container: measurement.container.clone(),
         verb: "open".to_owned(),
-        volumes,
+        volumes: volumes.into_iter().map(few_reasons).collect(),
         refused: None,
         measurement: Some(bounded(measurement)),
+        shortened: is_shortened(measurement),
     };
     let event = event(&decision, Some(measurement))?;
     Ok((keep(id, decision), event))
+}
+
+/// Keeps what would be decided: a decision like any other, which says that it was a plan.
+///
+/// # Errors
+/// `unavailable` where it cannot be recorded: a plan that leaves no trace would be a way to try a volume unseen.
+pub(super) fn planned(
+    daemon: &Daemon,
+    container: &ContainerId,
+    volumes: Vec<VolumeDecision>,
+    measurement: Option<&Measurement>,
+    refused: Option<Problem>,
+) -> Result<Decision> {
+    daemon.state.change(|known| {
+        let id = known.next_decision();
+        let volumes = match refused {
+            Some(_) => none_opened(volumes),
+            None => volumes.into_iter().map(few_reasons).collect(),
+        };
+        let decision = Decision {
+            id,
+            at: Timestamp::now(),
+            container: container.clone(),
+            verb: "plan".to_owned(),
+            volumes,
+            refused,
+            measurement: measurement.map(bounded),
+            shortened: measurement.is_some_and(is_shortened),
+        };
+        daemon.record(vec![event(&decision, measurement)?])?;
+        Ok((keep(id, decision.clone()), decision))
+    })
+}
+
+/// What could not be opened was not, whatever had been decided before.
+fn none_opened(volumes: Vec<VolumeDecision>) -> Vec<VolumeDecision> {
+    let refused = |volume| VolumeDecision {
+        allowed: false,
+        ..few_reasons(volume)
+    };
+    volumes.into_iter().map(refused).collect()
+}
+
+/// The most reasons that are kept for one volume: a container may differ from a rule in thousands of points.
+const REASONS_MAX: usize = 32;
+
+/// With the first reasons, and how many more there are.
+fn few_reasons(mut volume: VolumeDecision) -> VolumeDecision {
+    let reasons = &mut volume.reasons;
+    if reasons.len() > REASONS_MAX {
+        let more = reasons.len() - (REASONS_MAX - 1);
+        reasons.truncate(REASONS_MAX - 1);
+        reasons.push(format!("and {more} more"));
+    }
+    volume
 }
 
 /// Records in the ledger that a container that holds volumes was reached into, before it is.
@@ -228,10 +276,40 @@ pub(super) fn bounded(measurement: &Measurement) -> Measurement {
     }
 }
 
+/// Whether more was found than is kept, but for the environment, of which nothing is.
+fn is_shortened(measurement: &Measurement) -> bool {
+    let all = Measurement {
+        env: Vec::new(),
+        ..measurement.clone()
+    };
+    bounded(measurement) != all
+}
+
 /// The beginning of a text that is too long, marked as such.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     match text.char_indices().nth(TEXT_MAX) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_counted_where_there_are_too_many() {
+        let with = |count: usize| VolumeDecision {
+            volume: "a.b".parse().unwrap(),
+            app: None,
+            allowed: false,
+            read_only: false,
+            reasons: (0..count).map(|number| number.to_string()).collect(),
+            policies: Vec::new(),
+        };
+        assert_eq!(few_reasons(with(REASONS_MAX)).reasons.len(), REASONS_MAX);
+        let few = few_reasons(with(5000)).reasons;
+        assert_eq!(few.len(), REASONS_MAX);
+        assert_eq!(few.last().unwrap(), "and 4969 more");
     }
 }

@@ -109,7 +109,7 @@ pub(crate) fn destroy(daemon: &Daemon, id: &VolumeId) -> Result<()> {
 ///
 /// # Errors
 /// `corrupt`.
-pub(super) fn is_ephemeral(daemon: &Daemon, volume: &Volume) -> Result<()> {
+pub(crate) fn is_ephemeral(daemon: &Daemon, volume: &Volume) -> Result<()> {
     if daemon.sealed.has_deed(&volume.id) {
         return Err(Problem::corrupt(format!(
             "{} is ephemeral by the registry, and sealed by its deed",

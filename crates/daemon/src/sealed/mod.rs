@@ -33,8 +33,8 @@ pub(crate) use deeds::{
     tenant_key,
 };
 pub(crate) use host::{HostKeys, make_token_key};
-pub(crate) use make::{destroy, forget_witness, make, make_unsigned};
-pub(crate) use open::{Use, allows_reaching, open, open_ephemeral};
+pub(crate) use make::{destroy, forget_witness, is_ephemeral, make, make_unsigned};
+pub(crate) use open::{Use, allows_reaching, open, open_ephemeral, permits};
 pub(crate) use rotation::{draft_rotation, go_on_with_all, grow, rotate};
 pub(crate) use servers::take_up_servers;
 pub(crate) use shut::shut;

@@ -44,6 +44,19 @@ pub(crate) fn open(
     )
 }
 
+/// Whether a volume's deed allows what is asked for. Its key is unwrapped to confirm the deed, and released to nobody.
+///
+/// # Errors
+/// As [`open`], but for what comes after the deed.
+pub(crate) fn permits(
+    daemon: &Daemon,
+    volume: &Volume,
+    allowed: impl Fn(&ConfirmedDeed) -> Result<()>,
+) -> Result<()> {
+    let (deed, _) = super::deeds::confirm(daemon, volume)?;
+    allowed(&deed)
+}
+
 /// Opens a sealed volume, or joins those that have it open, for the daemon itself: to encrypt it anew, or make it larger.
 ///
 /// # Errors
