@@ -3,8 +3,8 @@
 use crate::bundle::Bundle;
 use crate::guarded::Guarded;
 use cofferdam_linux::{file, packet};
-use cofferdam_model::wire::{DESCRIPTORS_MAX, OpenedMount, PACKET_MAX, Reply, Request, VERSION, Verb};
-use cofferdam_model::{ContainerId, Problem, Result, Settings};
+use cofferdam_model::wire::{self, DESCRIPTORS_MAX, OpenedMount, PACKET_MAX, Reply, Request, VERSION, Verb};
+use cofferdam_model::{ContainerId, PlanId, Problem, Result, Settings};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -31,28 +31,83 @@ pub(crate) fn open(
     bundle: &Bundle,
     guarded: Guarded,
 ) -> Result<Given> {
-    if bundle.sources.len() > DESCRIPTORS_MAX - 2 {
-        let count = bundle.sources.len();
-        return Err(Problem::invalid(format!(
-            "the container has {count} bind mounts; {} are possible beside a volume",
-            DESCRIPTORS_MAX - 2
-        )));
-    }
-    let config = file::sealed("config.json", &bundle.bytes)
-        .map_err(|error| Problem::internal(format!("cannot keep config.json in memory: {error}")))?;
-    let root = bundle.root()?;
-    let mut descriptors = vec![config.as_fd(), root.as_fd()];
-    descriptors.extend(bundle.sources.iter().map(|(_, source)| source.as_fd()));
+    let documents = Documents::of(bundle)?;
     let verb = Verb::Open {
         volume: guarded.volume,
-        sources: bundle.sources.iter().map(|(index, _)| *index).collect(),
+        sources: documents.numbers(),
     };
-    match question(settings, container, runtime_root, verb, &descriptors)? {
+    match question(settings, container, runtime_root, verb, &documents.descriptors())? {
         (Reply::Opened { opened, as_judged }, mounts) if opened.len() == mounts.len() => Ok(Given {
             opened: opened.into_iter().zip(mounts).collect(),
             as_judged,
         }),
         (reply, _) => Err(unfitting(&reply)),
+    }
+}
+
+/// Asks what would be decided of a container that never starts; none is judged that nobody would ask about. Answers why it would be
+/// refused.
+///
+/// # Errors
+/// As [`open`]: then nobody knows.
+pub(crate) fn plan(
+    settings: &Settings,
+    container: ContainerId,
+    runtime_root: PathBuf,
+    bundle: &Bundle,
+    plan: PlanId,
+    guarded: Option<Guarded>,
+) -> Result<Option<Problem>> {
+    let documents = guarded.map(|_| Documents::of(bundle)).transpose()?;
+    let asked = guarded
+        .zip(documents.as_ref())
+        .map(|(guarded, documents)| wire::Guarded {
+            volume: guarded.volume,
+            sources: documents.numbers(),
+        });
+    let verb = Verb::Plan { plan, guarded: asked };
+    let descriptors = documents.as_ref().map(Documents::descriptors).unwrap_or_default();
+    match question(settings, container, runtime_root, verb, &descriptors)? {
+        (Reply::Planned { refused }, _) => Ok(refused),
+        (reply, _) => Err(unfitting(&reply)),
+    }
+}
+
+/// What goes along with a question about a container, as descriptors.
+struct Documents<'b> {
+    config: OwnedFd,
+    root: OwnedFd,
+    sources: &'b [(usize, OwnedFd)],
+}
+
+impl<'b> Documents<'b> {
+    fn of(bundle: &'b Bundle) -> Result<Self> {
+        if bundle.sources.len() > DESCRIPTORS_MAX - 2 {
+            let count = bundle.sources.len();
+            return Err(Problem::invalid(format!(
+                "the container has {count} bind mounts; {} are possible beside a volume",
+                DESCRIPTORS_MAX - 2
+            )));
+        }
+        let config = file::sealed("config.json", &bundle.bytes)
+            .map_err(|error| Problem::internal(format!("cannot keep config.json in memory: {error}")))?;
+        Ok(Documents {
+            config,
+            root: bundle.root()?,
+            sources: &bundle.sources,
+        })
+    }
+
+    fn numbers(&self) -> Vec<usize> {
+        self.sources.iter().map(|(index, _)| *index).collect()
+    }
+
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let sources = self.sources.iter().map(|(_, source)| source.as_fd());
+        [self.config.as_fd(), self.root.as_fd()]
+            .into_iter()
+            .chain(sources)
+            .collect()
     }
 }
 
@@ -134,6 +189,7 @@ fn unfitting(reply: &Reply) -> Problem {
             Reply::Working => "working",
             Reply::Opened { .. } => "opened",
             Reply::Allowed => "allowed",
+            Reply::Planned { .. } => "planned",
             Reply::Refused { .. } => "refused",
         }
     ))

@@ -4,7 +4,7 @@ use crate::arguments::Invocation;
 use crate::bundle::Bundle;
 use crate::guarded::{Guarded, guarded};
 use crate::report::Log;
-use crate::{added, ask, attach};
+use crate::{added, ask, attach, plan};
 use cofferdam_linux::file;
 use cofferdam_model::wire::Verb;
 use cofferdam_model::{ContainerId, ErrorKind, Guarding, Problem, Result, Settings};
@@ -37,6 +37,7 @@ pub(crate) fn prepare(given: &[OsString], log: &mut Log) -> Result<Settings> {
 fn create(settings: &Settings, invocation: &Invocation) -> Result<()> {
     let (path, container) = invocation.create()?;
     let bundle = Bundle::open(&path)?;
+    plan::stop_here(settings, runtime_root(settings, invocation), &container, &bundle)?;
     let Some(guarded) = guarded(settings, &container, &bundle)? else {
         return Ok(());
     };
@@ -97,6 +98,7 @@ fn checkpoint(settings: &Settings, invocation: &Invocation) -> Result<()> {
 /// A restored process was never measured.
 fn restore(settings: &Settings, invocation: &Invocation) -> Result<()> {
     let bundle = Bundle::open(&invocation.restore_bundle())?;
+    plan::refuse_marked(&bundle)?;
     let containers: Vec<_> = invocation.possible_containers().collect();
     let mut guarded_for = bundle.may_have_placeholder()?;
     for container in &containers {
