@@ -7,7 +7,7 @@ use crate::{
     client::DEFAULT_SOCKET,
     duration::Length,
     verb::{
-        app, attachments, completions, grant, host_path, ledger, man, status, tenant, ticket, volume, why,
+        app, attachments, completions, grant, host_path, ledger, man, plan, status, tenant, ticket, volume, why,
     },
 };
 use clap::{Args, Parser, Subcommand};
@@ -27,7 +27,8 @@ const EVERYWHERE: &str = "Options of every command";
     long_about = "Say which application may open which volume, and see who holds it.\n\n\
         A volume can be opened by the applications that have a grant for it, and by nothing else on the \
         host. Names are tenant.name; a bare name belongs to the tenant default.\n\n\
-        Exit codes: 0 done; 1 refused or failed; 2 the command line is wrong; 3 cofferdamd does not answer.",
+        Exit codes: 0 done; 1 refused or failed; 2 the command line is wrong; 3 cofferdamd does not answer; \
+        4 what was planned would be refused.",
     after_help = "Examples:\n  \
         cofferdam tenant create payments\n  \
         cofferdam app create payments.postgres --image postgres:16\n  \
@@ -79,6 +80,7 @@ pub(crate) enum Verb {
     Ticket(ticket::Ticket),
     Attachments(attachments::Attachments),
     Why(why::Why),
+    Plan(plan::Plan),
     #[command(subcommand)]
     Ledger(ledger::Ledger),
     Status(status::Status),

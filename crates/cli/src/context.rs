@@ -17,6 +17,8 @@ pub(crate) struct Context {
     pub(crate) json: bool,
     /// Headers may be bold.
     pub(crate) bold: bool,
+    /// What reads the output takes more than ASCII, by its locale.
+    pub(crate) unicode: bool,
 }
 
 impl Context {
@@ -27,6 +29,7 @@ impl Context {
             now: global.clock.unwrap_or_else(Timestamp::now),
             json: global.json,
             bold: std::io::stdout().is_terminal(),
+            unicode: takes_unicode(),
         }
     }
 
@@ -54,4 +57,17 @@ impl Context {
             Ok(human())
         }
     }
+}
+
+/// Whether the locale's characters are UTF-8 (locale(7)): the first of these that is set says so.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is decided by it but how a mark is written"
+)]
+fn takes_unicode() -> bool {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| {
+        let value = std::env::var(name).ok()?;
+        (!value.is_empty()).then_some(value)
+    });
+    set.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"))
 }

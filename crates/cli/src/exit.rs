@@ -10,6 +10,9 @@ use std::{
 /// Programs whose name at the start of a remedy makes it a command to type.
 const PROGRAMS: [&str; 3] = ["cofferdam ", "docker ", "systemctl "];
 
+/// The exit code of a plan that says no.
+pub(crate) const WOULD_BE_REFUSED: u8 = 4;
+
 /// Writes the report. A reader that has gone away (`| head -1`) has had what it wanted.
 pub(crate) fn success(report: Report) -> ExitCode {
     complain(&report.notes);
@@ -22,7 +25,7 @@ pub(crate) fn success(report: Report) -> ExitCode {
             let problem = Problem::unavailable(format!("cannot write to stdout: {error}"));
             failure(&problem, false)
         }
-        _ => ExitCode::SUCCESS,
+        _ => ExitCode::from(report.code),
     }
 }
 

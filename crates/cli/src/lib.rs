@@ -5,7 +5,8 @@
 //! daemon through `client` and answers with a `report`; `exit` turns what happened into text on
 //! stderr and an exit code.
 //!
-//! What this crate does not do: decide, measure, open the registry, or talk to an engine. It knows
+//! What this crate does not do: decide, measure, open the registry, or talk to an engine, but for the one command that `plan` is given
+//! (`docker`). It knows
 //! nothing that `cofferdam_model::api` does not say, but how a tenant that keeps its own key signs (`signing`).
 
 mod age;
@@ -13,11 +14,11 @@ mod arguments;
 mod client;
 mod confirm;
 mod context;
+mod docker;
 mod duration;
 mod exit;
 mod generated;
 mod layout;
-mod remedy;
 mod report;
 mod signing;
 mod usage;
@@ -33,7 +34,7 @@ use context::Context;
 use std::{ffi::OsString, process::ExitCode};
 
 /// Does what the command line says. The exit code is 0 for done, 1 for refused or failed, 2 for a
-/// command line or request that is wrong, 3 for a daemon that does not answer.
+/// command line or request that is wrong, 3 for a daemon that does not answer, 4 for a plan that would be refused.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match Cli::try_parse_from(&arguments) {

@@ -16,6 +16,8 @@ pub(crate) struct Report {
     pub(crate) stdout: String,
     /// For stderr: what a script need not read.
     pub(crate) notes: String,
+    /// The exit code, where what was asked for was answered and the answer is no.
+    pub(crate) code: u8,
 }
 
 impl Report {
@@ -29,7 +31,7 @@ impl Report {
             .map_err(|error| Problem::internal(format!("cannot write the answer as JSON: {error}")))?;
         Ok(Report {
             stdout: visible_json(&text) + "\n",
-            notes: String::new(),
+            ..Report::default()
         })
     }
 
@@ -37,7 +39,7 @@ impl Report {
     pub(crate) fn generated(stdout: String) -> Self {
         Report {
             stdout,
-            notes: String::new(),
+            ..Report::default()
         }
     }
 
@@ -53,6 +55,13 @@ impl Report {
     #[must_use]
     pub(crate) fn block(mut self, block: crate::layout::Block) -> Self {
         self.stdout.push_str(&block.into_text());
+        self
+    }
+
+    /// With this exit code.
+    #[must_use]
+    pub(crate) fn ending(mut self, code: u8) -> Self {
+        self.code = code;
         self
     }
 

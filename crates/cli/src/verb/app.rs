@@ -60,6 +60,7 @@ pub(crate) enum App {
     cofferdam app create payments.report --image debian:12 --user 1000:1000 -- /usr/bin/report --daily\n  \
     cofferdam app create payments.api --image api:3 --require-ticket\n  \
     cofferdam app create payments.postgres --image postgres:16 --allow-env POSTGRES_PASSWORD\n  \
+    cofferdam app create payments.postgres --replace --image postgres:16 --allow-env POSTGRES_DB\n  \
     cofferdam app create web --image nginx:1.27 --allow-mount /etc/nginx/conf.d --allow cap:NET_ADMIN")]
 pub(crate) struct Create {
     /// The application, as tenant.name
@@ -98,6 +99,10 @@ pub(crate) struct Create {
     /// tenants of the host may run as well
     #[arg(long)]
     require_ticket: bool,
+    /// Give an application that exists already this rule in place of its own. What it was granted by its own tenant stays; what
+    /// other tenants granted it ends
+    #[arg(long)]
+    replace: bool,
     /// The whole argv it must run with, the program first. The image's own where this is left out
     #[arg(last = true)]
     argv: Vec<String>,
@@ -213,6 +218,9 @@ impl Create {
         context.answer(&app, || {
             let pinned = format!("{} is {} at {}", app.name, app.image_reference, app.rule.image);
             match before {
+                Some(before) if before.rule != app.rule => {
+                    Report::default().line(format_args!("{pinned} (its rule was replaced)"))
+                }
                 Some(_) => Report::default().line(format_args!("{pinned} (exists already, unchanged)")),
                 None => Report::default().line(pinned),
             }
@@ -236,6 +244,7 @@ impl Create {
             changed: self.allow_changed.iter().cloned().collect(),
             allow: self.allow.iter().cloned().collect(),
             ticket: self.require_ticket,
+            replace: self.replace,
         }
     }
 }

@@ -3,10 +3,12 @@
 pub(crate) mod app;
 pub(crate) mod attachments;
 pub(crate) mod completions;
+pub(crate) mod explained;
 pub(crate) mod grant;
 pub(crate) mod host_path;
 pub(crate) mod ledger;
 pub(crate) mod man;
+pub(crate) mod plan;
 pub(crate) mod status;
 pub(crate) mod tenant;
 pub(crate) mod ticket;
@@ -29,6 +31,7 @@ pub(crate) fn run(verb: &Verb, context: &Context) -> Result<Report> {
         Verb::Attachments(attachments) => attachments.run(context),
         Verb::Ledger(ledger) => ledger.run(context),
         Verb::Why(why) => why.run(context),
+        Verb::Plan(plan) => plan.run(context),
         Verb::Status(status) => status.run(context),
         Verb::Completions(completions) => Ok(completions.run()),
         Verb::Man(man) => man.run(),

@@ -1,24 +1,18 @@
 //! `cofferdam why`: what was decided, on what grounds, and what would change it.
 
-use crate::{
-    age,
-    context::Context,
-    exit, layout,
-    remedy::{self, Remedy},
-    report::Report,
-    verb::volume,
-    visible,
-};
+use super::explained::{judged, side_by_side, way_out};
+use crate::{age, context::Context, layout, report::Report, visible};
 use clap::Args;
 use cofferdam_model::{
-    DecisionId, Grant, MeasuredMount, Measurement, MountKind, Namespace, Namespaces, Result,
-    api::{Decision, VolumeDecision, VolumeDetail},
+    DecisionId, MeasuredMount, Measurement, MountKind, Namespace, Namespaces, Result,
+    api::{Decision, Explained},
 };
 
 /// Show why a container was let in or refused
 ///
 /// Without an id, the last decisions are listed, newest first. With an id: what was asked, every reason,
-/// what the container was found to be, and the command that would allow it.
+/// what the container was found to be, beside the rule of each app that comes into question (= the same,
+/// != different), and the one command that would allow it, or why nothing should.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cofferdam why\n  cofferdam why 7f3a\n  cofferdam why 7f3a --json")]
 pub(crate) struct Why {
@@ -49,10 +43,11 @@ fn list(context: &Context) -> Result<Report> {
                 decision.container.short().to_owned(),
                 decision.verb.clone(),
                 asked_for.collect::<Vec<_>>().join(", "),
-                if decision.refused.is_some() {
-                    "refused"
-                } else {
-                    "allowed"
+                match (decision.verb.as_str(), &decision.refused) {
+                    ("plan", Some(_)) => "would be refused",
+                    ("plan", None) => "would be allowed",
+                    (_, Some(_)) => "refused",
+                    (_, None) => "allowed",
                 }
                 .to_owned(),
             ]
@@ -63,14 +58,10 @@ fn list(context: &Context) -> Result<Report> {
 }
 
 fn one(id: DecisionId, context: &Context) -> Result<Report> {
-    let decision: Decision = context.daemon.get(&format!("/v1/decisions/{id}"))?;
-    let grants = if context.json {
-        Vec::new()
-    } else {
-        grants(&decision, context)?
-    };
-    context.answer(&decision, || {
-        let report = headline(&decision, context);
+    let explained: Explained = context.daemon.get(&format!("/v1/decisions/{id}"))?;
+    context.answer(&explained, || {
+        let decision = &explained.decision;
+        let report = headline(decision, context);
         let report = decision.volumes.iter().fold(report, judged);
         let report = match &decision.measurement {
             Some(found) => report
@@ -79,18 +70,8 @@ fn one(id: DecisionId, context: &Context) -> Result<Report> {
                 .block(measured(found)),
             None => report.line("").line("The container could not be measured."),
         };
-        way_out(report, remedy::of(&decision, &grants))
+        way_out(side_by_side(report, &explained, context), &explained)
     })
-}
-
-/// The grants that the refused volumes have now, so that what is proposed widens nothing else.
-fn grants(decision: &Decision, context: &Context) -> Result<Vec<Grant>> {
-    let mut grants = Vec::new();
-    for asked in decision.volumes.iter().filter(|asked| !asked.allowed) {
-        let detail: Option<VolumeDetail> = context.daemon.find(&volume::path(&asked.volume))?;
-        grants.extend(detail.into_iter().flat_map(|detail| detail.grants));
-    }
-    Ok(grants)
 }
 
 fn headline(decision: &Decision, context: &Context) -> Report {
@@ -105,25 +86,6 @@ fn headline(decision: &Decision, context: &Context) -> Report {
         ("asked", decision.verb.clone()),
         ("answer", answer),
     ]))
-}
-
-fn judged(report: Report, asked: &VolumeDecision) -> Report {
-    let answer = match (asked.allowed, asked.read_only) {
-        (true, false) => "allowed",
-        (true, true) => "allowed, read-only",
-        (false, _) => "refused",
-    };
-    let app = asked
-        .app
-        .as_ref()
-        .map_or_else(|| "; no app matches".to_owned(), |app| format!(" as {app}"));
-    let report = report
-        .line("")
-        .line(format_args!("{}: {answer}{app}", asked.volume));
-    asked
-        .reasons
-        .iter()
-        .fold(report, |report, reason| report.line(format_args!("  - {reason}")))
 }
 
 fn measured(found: &Measurement) -> layout::Block {
@@ -220,20 +182,4 @@ fn brought_in(found: &Measurement, mount: &MeasuredMount) -> Option<String> {
     let mode = if mount.read_only { ", read-only" } else { "" };
     let over = if over { ", over the image's own files" } else { "" };
     Some(format!("{} is {source}{mode}{over}", mount.destination))
-}
-
-fn way_out(report: Report, remedy: Remedy) -> Report {
-    match remedy {
-        Remedy::None => report,
-        Remedy::Told(step) => report.line("").line(exit::step(&step)),
-        Remedy::Never(reason) => report
-            .line("")
-            .line(format_args!("No command can allow this: {reason}.")),
-        Remedy::Commands(commands) => commands.iter().fold(
-            report
-                .line("")
-                .line("If this container is meant to have it, allow it with:"),
-            |report, command| report.line(format_args!("  {command}")),
-        ),
-    }
 }

@@ -150,9 +150,22 @@ pub(crate) fn allowed() -> Value {
         "volumes": [{
             "volume": "payments.pgdata", "app": "payments.postgres", "allowed": true, "read_only": false,
             "reasons": ["payments.postgres has a grant for payments.pgdata"],
+            "policies": ["generic.cedar/read", "generic.cedar/write"],
         }],
         "measurement": measurement(),
+        "compared": [{"app": "payments.postgres", "granted": ["payments.pgdata"], "points": [
+            {"what": "image", "differs": false, "rule": "sha256:e3b0c44298fc…", "found": "sha256:e3b0c44298fc…"},
+            {"what": "user", "differs": false, "rule": "any", "found": "999:999"},
+        ]}],
     })
+}
+
+/// Let in to read, where it asked to write.
+pub(crate) fn allowed_to_read() -> Value {
+    let mut decision = allowed();
+    decision["volumes"][0]["read_only"] = true.into();
+    decision["remedy"] = json!({"command": {"line": "cofferdam grant payments.pgdata payments.postgres"}});
+    decision
 }
 
 /// Another command, another network, a mount from outside; argv and reason try to fool the terminal.
@@ -180,35 +193,22 @@ pub(crate) fn refused_launch() -> Value {
             "remedy": "see: cofferdam why 7f3a",
         },
         "measurement": found,
+        "compared": [
+            {"app": "payments.postgres", "granted": ["payments.pgdata"], "newer": true, "points": [
+                {"what": "image", "differs": false, "rule": "sha256:e3b0c44298fc…", "found": "sha256:e3b0c44298fc…"},
+                {"what": "command", "differs": true, "rule": "the image's own", "found": "[\"sh\",\"-c\"]\u{1b}[2J"},
+                {"what": "mount /usr/lib/my files", "differs": true, "rule": "not allowed", "found": "\u{202e}x"},
+            ]},
+            {"app": "payments.report", "granted": [], "points": [
+                {"what": "image", "differs": true, "rule": "sha256:01ba4719c80b…", "found": "sha256:e3b0c44298fc…"},
+            ]},
+        ],
+        "more": 2,
+        "remedy": {"command": {
+            "line": "cofferdam app create payments.postgres-2 --image sha256:e3b0 -- sh -c 'cat '\\''/data/a b'\\''; echo $HOME' && cofferdam grant payments.pgdata payments.postgres-2",
+            "besides": "or make the container anew, so that its root filesystem is the image's",
+        }},
     })
-}
-
-/// A volume and a tmpfs over the image's own files, and a directory in the volume.
-pub(crate) fn refused_laid_over() -> Value {
-    let mut decision = refused_launch();
-    let mut found = measurement();
-    found["image_cwd"] = "/srv".into();
-    found["cwd"] = "/var/lib/my data".into();
-    found["mounts"] = json!([
-        {"index": 0, "destination": "/proc", "kind": {"kernel": "proc"}, "read_only": false},
-        {"index": 1, "destination": "/tmp", "kind": {"kernel": "tmpfs"}, "read_only": false},
-        {"index": 2, "destination": "/etc", "kind": {"kernel": "tmpfs"}, "read_only": false},
-        {"index": 3, "destination": "/bin", "kind": {"volume": "payments.pgdata"}, "read_only": false},
-    ]);
-    decision["measurement"] = found;
-    let reason =
-        "the volume at /bin lies over the image's own files; app payments.postgres does not allow that place";
-    decision["volumes"][0]["reasons"] = json!([reason]);
-    decision["refused"]["message"] =
-        format!("payments.pgdata is not open to this container: {reason}").into();
-    decision
-}
-
-/// A volume at a place that may be read in two ways.
-pub(crate) fn refused_odd_place() -> Value {
-    let mut decision = refused_laid_over();
-    decision["measurement"]["mounts"][3]["destination"] = "/data/../bin\u{1b}[2J".into();
-    decision
 }
 
 pub(crate) fn refused_without_grant() -> Value {
@@ -217,6 +217,16 @@ pub(crate) fn refused_without_grant() -> Value {
     decision["volumes"][0]["app"] = "payments.postgres".into();
     decision["volumes"][0]["reasons"] = json!(["payments.postgres has no grant for payments.pgdata"]);
     decision["refused"]["message"] = "payments.postgres has no grant for payments.pgdata".into();
+    decision["compared"] = json!([]);
+    decision["more"] = 0.into();
+    decision["remedy"] = json!({"command": {"line": "cofferdam grant payments.pgdata payments.postgres"}});
+    decision
+}
+
+/// What was given since.
+pub(crate) fn refused_until_now() -> Value {
+    let mut decision = refused_without_grant();
+    decision["remedy"] = "now".into();
     decision
 }
 
@@ -224,12 +234,7 @@ pub(crate) fn refused_beyond_any_rule() -> Value {
     let mut decision = refused_without_grant();
     decision["measurement"]["privileges"] = json!(["cap:SYS_ADMIN"]);
     decision["refused"]["message"] = "cap:SYS_ADMIN reaches past the container's walls".into();
-    decision
-}
-
-pub(crate) fn refused_foreign_pid() -> Value {
-    let mut decision = refused_without_grant();
-    decision["measurement"]["namespaces"]["pid"] = "foreign".into();
+    decision["remedy"] = json!({"never": "cap:SYS_ADMIN reaches out of the container"});
     decision
 }
 
@@ -238,13 +243,7 @@ pub(crate) fn refused_exec() -> Value {
     decision["verb"] = "exec".into();
     decision["volumes"][0]["reasons"] = json!(["the grant does not carry exec"]);
     decision["refused"]["message"] = "the grant of payments.postgres does not carry exec".into();
-    decision
-}
-
-/// An argv that no command line can show.
-pub(crate) fn refused_untypable() -> Value {
-    let mut decision = refused_launch();
-    decision["measurement"]["argv"] = json!(["sh", "\u{1b}[2J"]);
+    decision["remedy"] = json!({"told": "cofferdam grant payments.pgdata payments.postgres --exec"});
     decision
 }
 
@@ -256,6 +255,7 @@ pub(crate) fn refused_busy() -> Value {
             "kind": "busy", "message": "payments.pgdata is held by container 3f2a9c0d1e2f",
             "remedy": "stop that container first",
         },
+        "remedy": {"told": "stop that container first"},
     })
 }
 
@@ -264,5 +264,6 @@ pub(crate) fn refused_checkpoint() -> Value {
         "id": "7f3c", "at": "2026-11-24T11:59:59Z", "container": "c0ffee", "verb": "checkpoint",
         "volumes": [{"volume": "payments.pgdata", "app": "payments.postgres", "allowed": false, "reasons": []}],
         "refused": {"kind": "denied", "message": "a container that holds a volume is not written to a memory image"},
+        "remedy": {"never": "a container that holds a volume is not written to a memory image"},
     })
 }

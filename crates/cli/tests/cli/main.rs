@@ -14,8 +14,6 @@ mod generated;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
-mod proposals;
-#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod signing;

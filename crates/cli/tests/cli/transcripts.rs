@@ -400,8 +400,6 @@ fn insight() -> Vec<Case> {
             vec![("GET /v1/decisions/7f39", ok(a::allowed()))],
         ),
         ("why-refused", why, vec![(DECISION, ok(a::refused_launch()))]),
-        ("why-laid-over", why, vec![(DECISION, ok(a::refused_laid_over()))]),
-        ("why-odd-place", why, vec![(DECISION, ok(a::refused_odd_place()))]),
         (
             "why-refused-json",
             &["why", "7f3a", "--json"],
@@ -412,33 +410,18 @@ fn insight() -> Vec<Case> {
             why,
             vec![(DECISION, ok(a::refused_without_grant()))],
         ),
+        ("why-until-now", why, vec![(DECISION, ok(a::refused_until_now()))]),
         (
-            "why-grant-ended",
-            why,
-            vec![
-                (DECISION, ok(a::refused_without_grant())),
-                (VOLUME, ok(a::volume_with(json!([a::narrow_grant()])))),
-            ],
+            "why-read-only",
+            &["why", "7f39"],
+            vec![("GET /v1/decisions/7f39", ok(a::allowed_to_read()))],
         ),
         (
             "why-beyond-any-rule",
             why,
             vec![(DECISION, ok(a::refused_beyond_any_rule()))],
         ),
-        (
-            "why-foreign-pid",
-            why,
-            vec![(DECISION, ok(a::refused_foreign_pid()))],
-        ),
-        ("why-untypable", why, vec![(DECISION, ok(a::refused_untypable()))]),
-        (
-            "why-exec",
-            why,
-            vec![
-                (DECISION, ok(a::refused_exec())),
-                (VOLUME, ok(a::volume_with(json!([a::narrow_grant()])))),
-            ],
-        ),
+        ("why-exec", why, vec![(DECISION, ok(a::refused_exec()))]),
         (
             "why-busy",
             &["why", "7f3b"],
