@@ -16,6 +16,7 @@ mod measured;
 mod opening;
 mod placeholder;
 mod places;
+mod plan;
 mod plugin;
 mod postgres;
 mod scene;
@@ -24,6 +25,7 @@ mod survey;
 mod tenants;
 mod tickets;
 mod walls;
+mod why;
 mod wrapper;
 
 pub use scene::Scene;
@@ -63,6 +65,8 @@ pub fn all() -> Vec<Case> {
         host_paths::CASES,
         places::CASES,
         survey::CASES,
+        plan::CASES,
+        why::CASES,
         placeholder::CASES,
         exec::CASES,
         wrapper::CASES,
