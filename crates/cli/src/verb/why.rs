@@ -43,13 +43,7 @@ fn list(context: &Context) -> Result<Report> {
                 decision.container.short().to_owned(),
                 decision.verb.clone(),
                 asked_for.collect::<Vec<_>>().join(", "),
-                match (decision.verb.as_str(), &decision.refused) {
-                    ("plan", Some(_)) => "would be refused",
-                    ("plan", None) => "would be allowed",
-                    (_, Some(_)) => "refused",
-                    (_, None) => "allowed",
-                }
-                .to_owned(),
+                answer(decision).to_owned(),
             ]
         });
         let header = ["ID", "WHEN", "CONTAINER", "ASKED", "VOLUMES", "ANSWER"];
@@ -74,10 +68,20 @@ fn one(id: DecisionId, context: &Context) -> Result<Report> {
     })
 }
 
+/// The answer in a word or two.
+fn answer(decision: &Decision) -> &'static str {
+    match (decision.verb.as_str(), &decision.refused) {
+        ("plan", Some(_)) => "would be refused",
+        ("plan", None) => "would be allowed",
+        (_, Some(_)) => "refused",
+        (_, None) => "allowed",
+    }
+}
+
 fn headline(decision: &Decision, context: &Context) -> Report {
     let answer = match &decision.refused {
-        Some(problem) => format!("refused: {}", problem.message),
-        None => "allowed".to_owned(),
+        Some(problem) => format!("{}: {}", answer(decision), problem.message),
+        None => answer(decision).to_owned(),
     };
     Report::default().block(layout::facts(&[
         ("decision", decision.id.to_string()),

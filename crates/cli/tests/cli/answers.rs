@@ -160,6 +160,14 @@ pub(crate) fn allowed() -> Value {
     })
 }
 
+/// A decision as a list has it: nothing explains it.
+pub(crate) fn bare(mut decision: Value) -> Value {
+    if let Some(fields) = decision.as_object_mut() {
+        fields.retain(|name, _| !["compared", "more", "remedy"].contains(&name.as_str()));
+    }
+    decision
+}
+
 /// Let in to read, where it asked to write.
 pub(crate) fn allowed_to_read() -> Value {
     let mut decision = allowed();

@@ -386,7 +386,11 @@ fn insight() -> Vec<Case> {
             &["why"],
             vec![(
                 "GET /v1/decisions",
-                ok(json!([a::refused_busy(), a::refused_launch(), a::allowed()])),
+                ok(json!([
+                    a::bare(a::refused_busy()),
+                    a::bare(a::refused_launch()),
+                    a::bare(a::allowed())
+                ])),
             )],
         ),
         (

@@ -192,7 +192,7 @@ fn a_neighbour_is_told_the_whole_rule() {
     assert_eq!(
         proposed(&Facts::new(), &found),
         format!(
-            "cofferdam app create host.tool --image {IMAGE} --user 999:999 --allow-env A --allow cap:SYS_ADMIN --allow namespace:pid -- agent"
+            "cofferdam app create default.tool --image {IMAGE} --user 999:999 --allow-env A --allow cap:SYS_ADMIN --allow namespace:pid -- agent"
         )
     );
     assert_eq!(
