@@ -5,6 +5,7 @@
 //! | `open` | a container that is about to be created |
 //! | `prepare` | what was admitted, opened |
 //! | `guard`, `host_paths` | what is judged whether or not there is a volume |
+//! | `early` | what Docker is asked to do, before it does |
 //! | `beside` | what is to happen beside an open volume: exec, checkpoint |
 //! | `first_content` | what a new volume begins with |
 //! | `ticket` | the ticket that a launch brings |
@@ -13,6 +14,7 @@
 //! | `held` | the mark that a container holds something |
 
 mod beside;
+mod early;
 mod first_content;
 mod guard;
 mod held;
@@ -25,6 +27,7 @@ mod record;
 mod ticket;
 
 pub(crate) use beside::{checkpoint, exec};
+pub(crate) use early::{Early, judge as judge_early};
 pub(crate) use first_content::FirstContents;
 pub(crate) use host_paths::grantable;
 pub(crate) use lease::{living, take_up_leases};
