@@ -18,6 +18,9 @@ use std::{
 /// Docker's own socket, at its usual place: `/run` is private.
 pub const SOCKET: &str = "/run/docker.sock";
 
+/// Has it ask Cofferdam about whatever its clients ask.
+pub const ASKING: &str = "--authorization-plugin=cofferdam";
+
 /// How long a start may take.
 const START: Duration = Duration::from_secs(60);
 
@@ -67,6 +70,10 @@ impl Engine {
         let started = until("dockerd answers", START, || answers() || self.ended());
         if started.is_ok() && !self.ended() {
             return Ok(());
+        }
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
         }
         Err(Failure::new(format!(
             "dockerd did not start:\n{}",

@@ -1,6 +1,7 @@
 //! The cases, by subject. Each is a function whose name says what must hold.
 
 mod api;
+mod authz;
 mod bad_bundle;
 mod bad_input;
 mod crash;
@@ -63,6 +64,7 @@ pub fn all() -> Vec<Case> {
         host_paths::CASES,
         places::CASES,
         survey::CASES,
+        authz::CASES,
         placeholder::CASES,
         exec::CASES,
         wrapper::CASES,
