@@ -7,7 +7,7 @@
 //!
 //! Source: Docker's documentation, "Access authorization plugin"; moby, `pkg/authorization`.
 
-use super::answer::{json, parse};
+use super::answer::{beside, json, parse};
 use crate::daemon::Daemon;
 use crate::road::{self, Early};
 use axum::Router;
@@ -27,14 +27,10 @@ use serde_json::json as value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 /// The longest request, in bytes: Docker passes on bodies of up to 4 MiB, in base64, with as much beside them.
 const BODY_MAX: usize = 16 << 20;
-
-/// How many requests are judged at once; each may wait for a filesystem, and the road has threads to itself.
-static AT_ONCE: Semaphore = Semaphore::const_new(16);
 
 /// How long one may take. Docker's clients wait meanwhile.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,18 +59,7 @@ struct Told {
 }
 
 async fn request(State(daemon): State<Arc<Daemon>>, body: Bytes) -> Response {
-    let work = async {
-        let place = AT_ONCE.acquire().await;
-        let judged = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            judged(&daemon, &body)
-        });
-        judged.await.unwrap_or_else(|error| {
-            Err(Problem::internal(format!(
-                "judging the request ended early: {error}"
-            )))
-        })
-    };
+    let work = beside(&daemon, move |daemon| judged(daemon, &body));
     let judged = tokio::time::timeout(PATIENCE, work).await;
     answer(judged.unwrap_or_else(|_| {
         Err(Problem::unavailable("the request could not be judged in time").remedy("try again"))
@@ -96,7 +81,7 @@ fn answer(result: Result<()>) -> Response {
     json(StatusCode::OK, body.to_string().into_bytes())
 }
 
-fn judged(daemon: &Daemon, body: &Bytes) -> Result<()> {
+fn judged(daemon: &Arc<Daemon>, body: &Bytes) -> Result<()> {
     let told: Told = parse(body)?;
     let sent = told.body.as_deref().unwrap_or_default();
     let sent = STANDARD

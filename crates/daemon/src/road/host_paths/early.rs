@@ -12,6 +12,11 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// How many are judged at once. A path may lead to a filesystem that hangs: then others that name paths are refused, and the rest of
+/// what Docker is asked goes on.
+static PLACES: Semaphore = Semaphore::const_new(64);
 
 /// No file is this one.
 const NO_FILE: (u32, u32, u64) = (u32::MAX, u32::MAX, u64::MAX);
@@ -22,14 +27,18 @@ pub(crate) struct EarlyJudge<'d> {
     table: Vec<Mounted>,
     forbidden: Vec<Place>,
     allowed: Vec<Place>,
+    _place: SemaphorePermit<'static>,
 }
 
 impl<'d> EarlyJudge<'d> {
     /// Reads them.
     ///
     /// # Errors
-    /// `unavailable` where the kernel would not say.
+    /// `unavailable` where the kernel would not say, or too many are being judged.
     pub(crate) fn new(daemon: &'d Daemon) -> Result<Self> {
+        let place = PLACES.try_acquire().map_err(|_| {
+            Problem::unavailable("too many host paths are being looked at, or hang").remedy("try again")
+        })?;
         let table = table()?;
         let mut all = places(&forbidden(&daemon.settings), &table)?;
         let volumes = daemon.settings.docker.data_root.join("volumes");
@@ -39,6 +48,7 @@ impl<'d> EarlyJudge<'d> {
             daemon,
             table,
             forbidden: all,
+            _place: place,
         })
     }
 
