@@ -144,9 +144,15 @@ pub(super) fn send(path: &str, body: &str, framing: Framing) -> Outcome<String> 
             body.len()
         ),
     };
-    stream.write_all(sent.as_bytes())?;
+    // Docker may refuse a large body before it has read it all; its answer is what counts.
+    let unfinished = stream.write_all(sent.as_bytes());
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    if let Err(error) = stream.read_to_end(&mut answer)
+        && answer.is_empty()
+    {
+        unfinished.during("sending the request")?;
+        return Err(error).during("reading the answer");
+    }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 

@@ -87,7 +87,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "asked::at_length",
         "writes more than Docker shows (CVE-2024-41110)",
-        |ground| by(ground, CREATE, &format!("{}{}", plain(), " ".repeat(2 << 20))),
+        |ground| by(ground, CREATE, &format!("{}{}", " ".repeat(2 << 20), plain())),
     ),
     attack(
         "asked::in_pieces",

@@ -78,13 +78,7 @@ fn stricter(one: Guarding, other: Guarding) -> Guarding {
 fn may_be<'d>(daemon: &'d Daemon, wish: &Wish, paths: &mut Option<EarlyJudge<'d>>) -> Result<()> {
     match wish {
         Wish::Runtime(name) => ours(daemon, name),
-        Wish::HostPath { source, destination } => {
-            let judge = match paths {
-                Some(judge) => judge,
-                None => paths.insert(EarlyJudge::new(daemon)?),
-            };
-            judge.path(source, destination)
-        }
+        Wish::HostPath { source, destination } => paths_of(daemon, paths)?.path(source, destination),
         Wish::Filesystem { kind, device } => filesystem_early(kind, device),
         Wish::PrivilegedProcess(container) => match made(daemon, container)? {
             // Then it is nothing more, and the runtime looks at it again.
@@ -98,8 +92,12 @@ fn may_be<'d>(daemon: &'d Daemon, wish: &Wish, paths: &mut Option<EarlyJudge<'d>
         Wish::Copy(container) => {
             let made = made(daemon, container)?.ok_or_else(|| unknown(container))?;
             for mount in made.mounts {
-                if let Some(wish) = wished(mount)? {
-                    may_be(daemon, &wish, paths)?;
+                match wished(mount)? {
+                    Some(Wish::HostPath { source, destination }) => {
+                        paths_of(daemon, paths)?.copied(&source, &destination)?;
+                    }
+                    Some(wish) => may_be(daemon, &wish, paths)?,
+                    None => {}
                 }
             }
             Ok(())
@@ -118,6 +116,13 @@ fn may_be<'d>(daemon: &'d Daemon, wish: &Wish, paths: &mut Option<EarlyJudge<'d>
         ))
         .remedy("leave out the directory")),
         Wish::Volume(_) | Wish::NewVolume { .. } | Wish::NoVolume(_) => Ok(()),
+    }
+}
+
+fn paths_of<'p, 'd>(daemon: &'d Daemon, paths: &'p mut Option<EarlyJudge<'d>>) -> Result<&'p EarlyJudge<'d>> {
+    match paths {
+        Some(judge) => Ok(judge),
+        None => Ok(paths.insert(EarlyJudge::new(daemon)?)),
     }
 }
 

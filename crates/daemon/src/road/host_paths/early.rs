@@ -3,6 +3,7 @@
 //! Docker resolves the path again later. What a runtime sees then is judged again, on the descriptor that is mounted; what Docker
 //! mounts for a copy, no runtime sees, and there this is all that there is.
 
+use super::granted::Granted;
 use super::{
     FOREIGN, Local, Mounted, Place, forbidden, local, may_be_bound, mounted_below, places, table, unknown,
 };
@@ -57,6 +58,27 @@ impl<'d> EarlyJudge<'d> {
     /// # Errors
     /// `denied`, as on the road.
     pub(crate) fn path(&self, source: &str, destination: &str) -> Result<()> {
+        self.each(source, destination, |_, _| Ok(()))
+    }
+
+    /// Whether a path that a container binds may be copied through Docker, for whoever asks.
+    ///
+    /// # Errors
+    /// `denied` where it may not be bound, or is for named apps alone.
+    pub(crate) fn copied(&self, source: &str, destination: &str) -> Result<()> {
+        let granted = Granted::of(self.daemon, &self.table)?;
+        self.each(source, destination, |place, is_dockers| {
+            let is_free = is_dockers || self.allowed.iter().any(|allowed| place.lies_in(allowed));
+            granted.copied(self.daemon, place, &self.table, is_free)
+        })
+    }
+
+    fn each(
+        &self,
+        source: &str,
+        destination: &str,
+        further: impl Fn(&Place, bool) -> Result<()>,
+    ) -> Result<()> {
         let mount = MeasuredMount {
             index: 0,
             destination: destination.to_owned(),
@@ -67,24 +89,30 @@ impl<'d> EarlyJudge<'d> {
         };
         let cleaned = cleaned(source);
         match opened(&cleaned)? {
-            Some(there) => self.present(&mount, &there)?,
+            Some(there) => self.present(&mount, &there, &further)?,
             None => self.absent(&mount, &cleaned)?,
         }
         match opened(Path::new(source))? {
-            Some(there) => self.present(&mount, &there),
+            Some(there) => self.present(&mount, &there, &further),
             None => Ok(()),
         }
     }
 
-    fn present(&self, mount: &MeasuredMount, source: &OwnedFd) -> Result<()> {
+    fn present(
+        &self,
+        mount: &MeasuredMount,
+        source: &OwnedFd,
+        further: &impl Fn(&Place, bool) -> Result<()>,
+    ) -> Result<()> {
         let mut place = Place::of(source.as_fd(), &self.table)?;
         match local(self.daemon, source.as_fd(), &place, &self.table)? {
-            Local::Dockers => return Ok(()),
+            Local::Dockers => return further(&place, true),
             Local::None => {}
             Local::Bound => place.chain.truncate(1),
             Local::Unknown => return Err(unknown(mount, &place)),
         }
-        may_be_bound(mount, &place, &self.table, &self.forbidden, &self.allowed)
+        may_be_bound(mount, &place, &self.table, &self.forbidden, &self.allowed)?;
+        further(&place, false)
     }
 
     /// What is not there Docker would make; so it is judged as if it were there, in the directory that is.
