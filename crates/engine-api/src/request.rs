@@ -292,7 +292,8 @@ mod tests {
             "/services/create",
             "/services/x/update",
         ] {
-            assert!(wishes("POST", uri, "").is_err(), "{uri}");
+            let refused = wishes("POST", uri, "").unwrap_err().to_string();
+            assert!(refused.contains("did not arrive"), "{uri}: {refused}");
         }
     }
 
