@@ -87,6 +87,10 @@ pub enum MadeMount {
     },
     /// A volume of the engine's own, and what its driver was told to mount there; nothing where the texts are empty.
     Local {
+        /// Its name.
+        name: String,
+        /// Where it is in the container.
+        destination: String,
         /// The filesystem's type.
         kind: String,
         /// From what.

@@ -91,14 +91,8 @@ fn may_be<'d>(daemon: &'d Daemon, wish: &Wish, paths: &mut Option<EarlyJudge<'d>
         },
         Wish::Copy(container) => {
             let made = made(daemon, container)?.ok_or_else(|| unknown(container))?;
-            for mount in made.mounts {
-                match wished(mount)? {
-                    Some(Wish::HostPath { source, destination }) => {
-                        paths_of(daemon, paths)?.copied(&source, &destination)?;
-                    }
-                    Some(wish) => may_be(daemon, &wish, paths)?,
-                    None => {}
-                }
+            for mount in &made.mounts {
+                copied(daemon, mount, paths)?;
             }
             Ok(())
         }
@@ -154,15 +148,29 @@ fn made(daemon: &Daemon, container: &str) -> Result<Option<Made>> {
     Ok(None)
 }
 
-fn wished(mount: MadeMount) -> Result<Option<Wish>> {
-    match mount {
-        MadeMount::HostPath { source, destination } => Ok(Some(Wish::HostPath { source, destination })),
+/// Whether something that Docker would mount may be copied, for whoever asks.
+fn copied<'d>(daemon: &'d Daemon, mount: &MadeMount, paths: &mut Option<EarlyJudge<'d>>) -> Result<()> {
+    let (name, destination, wish) = match mount {
+        MadeMount::HostPath { source, destination } => {
+            return paths_of(daemon, paths)?.copied(source, destination);
+        }
         MadeMount::Local {
+            name,
+            destination,
             kind,
             device,
             options,
-        } => Wish::of_local_volume(&kind, &device, &options),
+        } => (name, destination, Wish::of_local_volume(kind, device, options)?),
+    };
+    match wish {
+        Some(Wish::HostPath { source, .. }) => paths_of(daemon, paths)?.copied(&source, destination)?,
+        Some(wish) => may_be(daemon, &wish, paths)?,
+        None => {}
     }
+    // It may be somebody's, and something may be mounted there by now.
+    let place = daemon.settings.docker.data_root.join("volumes").join(name);
+    let place = place.join("_data").display().to_string();
+    paths_of(daemon, paths)?.copied(&place, destination)
 }
 
 fn unknown(container: &str) -> Problem {

@@ -82,6 +82,8 @@ fn made(state: &StateTree, mount: MountPoint) -> Result<Option<MadeMount>> {
             let place = format!("volumes/{}/opts.json", mount.name);
             let options: Options = parsed(state, &place)?.unwrap_or_default();
             return Ok(Some(MadeMount::Local {
+                name: mount.name,
+                destination: mount.destination,
                 kind: options.kind,
                 device: options.device,
                 options: options.options,

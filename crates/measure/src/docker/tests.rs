@@ -468,7 +468,9 @@ fn what_a_container_was_made_with_is_read() {
         "volumes/sly/opts.json",
         r#"{"MountType":"none","MountOpts":"bind","MountDevice":"/etc","Quota":{"Size":0}}"#,
     );
-    let local = |kind: &str, device: &str, options: &str| MadeMount::Local {
+    let local = |name: &str, kind: &str, device: &str, options: &str| MadeMount::Local {
+        name: name.to_owned(),
+        destination: if name == "sly" { "/b" } else { "/c" }.to_owned(),
         kind: kind.to_owned(),
         device: device.to_owned(),
         options: options.to_owned(),
@@ -477,6 +479,10 @@ fn what_a_container_was_made_with_is_read() {
         source: "/srv/a".to_owned(),
         destination: "/a".to_owned(),
     };
-    let expected = [path, local("none", "/etc", "bind"), local("", "", "")];
+    let expected = [
+        path,
+        local("sly", "none", "/etc", "bind"),
+        local("plain", "", "", ""),
+    ];
     assert_eq!(made("{}").mounts, expected);
 }
