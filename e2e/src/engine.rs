@@ -97,6 +97,15 @@ impl Engine {
         self.end(Signal::KILL)
     }
 
+    /// Has it read its settings anew.
+    ///
+    /// # Errors
+    /// Where it is not running.
+    pub fn reload(&self) -> Outcome {
+        let child = self.child.as_ref().during("dockerd is not running")?;
+        signal(child.id(), Signal::HUP)
+    }
+
     fn end(&mut self, with: Signal) -> Outcome {
         if let Some(mut child) = self.child.take() {
             signal(child.id(), with)?;

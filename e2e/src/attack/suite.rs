@@ -1,6 +1,6 @@
 //! Runs every attack on one private host: all of them without Cofferdam, then all of them with it.
 //!
-//! Where Docker asks Cofferdam about what its clients ask, it is started anew between the two.
+//! Where Docker asks Cofferdam about what its clients ask, it begins to between the two.
 
 use super::{
     all,
@@ -10,7 +10,7 @@ use super::{
     images,
     report::{Line, Report},
 };
-use crate::{Host, Outcome, engine::ASKING, failure::During, image, namespaces::Place, progress::step};
+use crate::{Host, Outcome, failure::During, image, namespaces::Place, progress::step};
 use std::{fs, io::Write, path::Path, time::Instant};
 
 /// The attacks whose name contains `filter`, one a line.
@@ -67,8 +67,7 @@ pub fn run(place: Place, filter: &str, asking: Asking, json: Option<&Path>) -> O
         std::io::stdout().flush()?;
     }
     if asking == Asking::On {
-        host.engine.stop()?;
-        host.engine.start(&[ASKING])?;
+        host.have_docker_ask()?;
     }
     let mut report = Report::new(asking);
     for (attack, without) in chosen.into_iter().zip(controls) {
