@@ -218,13 +218,14 @@ impl Host {
 
     fn docker_settings(&self, asked: &[&str]) -> Outcome {
         fs::create_dir_all("/etc/docker")?;
-        let mut settings = serde_json::json!({ "runtimes": {
+        let runtimes = serde_json::json!({
             "cofferdam": { "path": self.wrapper() },
             "gated": { "path": gate::install(&self.wrapper())? },
-        } });
+        });
+        let mut settings = serde_json::Map::from_iter([("runtimes".to_owned(), runtimes)]);
         // An empty list is a setting too, and would be at odds with the option.
         if !asked.is_empty() {
-            settings["authorization-plugins"] = asked.into();
+            settings.insert("authorization-plugins".to_owned(), asked.into());
         }
         Ok(fs::write(
             "/etc/docker/daemon.json",
