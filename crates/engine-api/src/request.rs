@@ -133,7 +133,7 @@ impl Request<'_> {
     /// The body of a request that means nothing without one.
     fn body(&self) -> Result<Value> {
         if self.body.is_empty() {
-            return Err(Problem::invalid("its body did not arrive, and cannot be judged")
+            return Err(Problem::invalid("its body did not arrive")
                 .remedy("send it whole, as application/json, with its length, and shorter than 1 MiB"));
         }
         json::first(self.body)
