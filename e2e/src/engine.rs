@@ -18,6 +18,9 @@ use std::{
 /// Docker's own socket, at its usual place: `/run` is private.
 pub const SOCKET: &str = "/run/docker.sock";
 
+/// Has it ask Cofferdam about whatever its clients ask.
+pub const ASKING: &str = "--authorization-plugin=cofferdam";
+
 /// How long a start may take.
 const START: Duration = Duration::from_secs(60);
 
@@ -68,6 +71,10 @@ impl Engine {
         if started.is_ok() && !self.ended() {
             return Ok(());
         }
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
         Err(Failure::new(format!(
             "dockerd did not start:\n{}",
             log_tail(&self.log)
@@ -88,6 +95,15 @@ impl Engine {
     /// Where it is not running.
     pub fn kill(&mut self) -> Outcome {
         self.end(Signal::KILL)
+    }
+
+    /// Has it read its settings anew.
+    ///
+    /// # Errors
+    /// Where it is not running.
+    pub fn reload(&self) -> Outcome {
+        let child = self.child.as_ref().during("dockerd is not running")?;
+        signal(child.id(), Signal::HUP)
     }
 
     fn end(&mut self, with: Signal) -> Outcome {

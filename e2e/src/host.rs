@@ -8,17 +8,22 @@ use crate::{
     binaries::{need, search_path},
     command::{Ran, finish, run},
     daemon::Daemon,
-    engine::Engine,
+    engine::{Engine, SOCKET},
     failure::{During, Outcome},
-    gate,
+    gate, http,
     namespaces::Place,
+    process::until,
     scratch::cgroup,
 };
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
+
+/// How long Docker may take to read its settings anew.
+const RELOAD: Duration = Duration::from_secs(20);
 
 /// The settings of both binaries, at their default place.
 pub const SETTINGS: &str = "/etc/cofferdam/config.toml";
@@ -192,13 +197,36 @@ impl Host {
         Ok(())
     }
 
+    /// Has a Docker that runs ask Cofferdam from here on about whatever its clients ask, and waits until it does.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn have_docker_ask(&self) -> Outcome {
+        self.docker_settings(&["cofferdam"])?;
+        self.engine.reload()?;
+        let asks = || {
+            let road = "/v1.41/plugins/create?name=x";
+            http::request(Path::new(SOCKET), "POST", road, b"").is_ok_and(|answer| answer.status == 403)
+        };
+        until("Docker asks", RELOAD, asks)
+    }
+
     /// The entry that a user adds to Docker's settings; and the one with a gate in front of it.
     fn register_runtime(&self) -> Outcome {
+        self.docker_settings(&[])
+    }
+
+    fn docker_settings(&self, asked: &[&str]) -> Outcome {
         fs::create_dir_all("/etc/docker")?;
-        let settings = serde_json::json!({ "runtimes": {
+        let runtimes = serde_json::json!({
             "cofferdam": { "path": self.wrapper() },
             "gated": { "path": gate::install(&self.wrapper())? },
-        } });
+        });
+        let mut settings = serde_json::Map::from_iter([("runtimes".to_owned(), runtimes)]);
+        // An empty list is a setting too, and would be at odds with the option.
+        if !asked.is_empty() {
+            settings.insert("authorization-plugins".to_owned(), asked.into());
+        }
         Ok(fs::write(
             "/etc/docker/daemon.json",
             serde_json::to_vec_pretty(&settings)?,

@@ -22,13 +22,21 @@ pub struct Answer {
 /// # Errors
 /// Where the socket cannot be reached, or what comes back is not HTTP.
 pub fn request(socket: &Path, method: &str, path: &str, body: &[u8]) -> Outcome<Answer> {
-    let mut stream = UnixStream::connect(socket).during(socket.display())?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes())?;
+    speak(socket, head.as_bytes(), body)
+}
+
+/// Sends a head and a body as they are, which should have the connection closed, and reads the answer to its end.
+///
+/// # Errors
+/// As [`request`].
+pub fn speak(socket: &Path, head: &[u8], body: &[u8]) -> Outcome<Answer> {
+    let mut stream = UnixStream::connect(socket).during(socket.display())?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(head)?;
     // The other end may refuse a large body before it has read it all; its answer is what counts.
     let unfinished = stream.write_all(body);
     let mut answer = Vec::new();

@@ -14,6 +14,7 @@ pub(crate) const EXAMPLES: &str = "Examples:\n  \
     cargo xtask attack\n  \
     cargo xtask attack --filter tickets\n  \
     cargo xtask attack --list\n  \
+    cargo xtask attack --without-authz\n  \
     cargo xtask attack --json attacks.json";
 
 /// Which, and where to say what came of them.
@@ -31,6 +32,9 @@ pub(crate) struct Options {
     /// Install nothing; say what is missing instead.
     #[arg(long)]
     no_install: bool,
+    /// Have Docker ask Cofferdam nothing about what its clients ask: the AuthZ plugin is off.
+    #[arg(long)]
+    without_authz: bool,
     /// Attack the binaries as they are in target/debug.
     #[arg(long, hide = true)]
     as_built: bool,
@@ -63,6 +67,10 @@ impl Options {
     /// # Errors
     /// Where the private host cannot be raised.
     pub(crate) fn run_inside(&self, place: Place) -> Outcome<u8> {
-        suite::run(place, &self.filter, self.json.as_deref())
+        let asking = match self.without_authz {
+            true => suite::Asking::Off,
+            false => suite::Asking::On,
+        };
+        suite::run(place, &self.filter, asking, self.json.as_deref())
     }
 }

@@ -74,6 +74,10 @@ enum Verb {
         /// Also add the runtime to Docker's settings.
         #[arg(long)]
         docker: bool,
+        /// The same, and have Docker ask Cofferdam about whatever its clients ask (the AuthZ plugin): Docker then does nothing for
+        /// anybody while cofferdamd is away.
+        #[arg(long)]
+        docker_authz: bool,
     },
     /// Run the end-to-end cases alone, with the binaries as they are in target/debug.
     Suite {
@@ -115,7 +119,18 @@ fn run_outside(verb: Verb) -> Outcome<u8> {
         Verb::Lives { count, seed } => judge::lives(count, seed).map(|()| 0),
         Verb::Fuzz { target, seconds } => judge::fuzz(target.as_deref(), seconds).map(|()| 0),
         Verb::Soak(options) => soak::run(options),
-        Verb::Install { destdir, docker } => install::run(&destdir, docker).map(|()| 0),
+        Verb::Install {
+            destdir,
+            docker,
+            docker_authz,
+        } => {
+            let docker = match (docker, docker_authz) {
+                (_, true) => install::Docker::Asking,
+                (true, false) => install::Docker::Runtime,
+                (false, false) => install::Docker::AsItIs,
+            };
+            install::run(&destdir, docker).map(|()| 0)
+        }
         Verb::Suite { filter } => outside::suite(&filter),
         Verb::Attack(options) => attack::run(&options),
         Verb::Neighbour { .. } => Err(e2e::Failure::new("a neighbour lives beside a private host alone")),

@@ -106,6 +106,17 @@ impl Daemon {
         self.ledger.append(Timestamp::now(), events, &self.keys)
     }
 
+    /// Records what happened, where anything did.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub(crate) fn record_any(&self, events: Vec<Event>) -> Result<()> {
+        match events.is_empty() {
+            true => Ok(()),
+            false => self.record(events),
+        }
+    }
+
     /// Records what has happened already, and cannot be undone.
     pub(crate) fn record_or_warn(&self, events: Vec<Event>) {
         if let Err(problem) = self.record(events) {

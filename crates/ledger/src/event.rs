@@ -126,7 +126,7 @@ pub struct VolumeOutcome {
 }
 
 /// Who acted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Actor {
     /// The daemon itself, of its own accord.
@@ -138,6 +138,46 @@ pub enum Actor {
         /// Its process id in the daemon's pid namespace.
         pid: u32,
     },
+    /// A client of Docker's, as Docker named it.
+    Docker {
+        /// The name, as the client's certificate has it, with nothing in it that does not print; empty for whoever is nobody in
+        /// particular, as all are who come over Docker's own socket.
+        user: String,
+        /// How Docker knows: `TLS`.
+        method: String,
+    },
+}
+
+/// The longest name of a client of Docker's, in characters.
+const USER_MAX: usize = 128;
+
+impl Actor {
+    /// A client of Docker's, by a name that anybody may have chosen who could have a certificate signed.
+    #[must_use]
+    pub fn docker(user: &str, method: &str) -> Self {
+        let plain = |text: &str| {
+            let mut plain = String::new();
+            for letter in text.chars().take(USER_MAX + 1) {
+                match letter {
+                    '\'' | '"' => plain.push(letter),
+                    letter => plain.extend(letter.escape_debug()),
+                }
+            }
+            cut(&mut plain, USER_MAX);
+            plain
+        };
+        Actor::Docker {
+            user: plain(user),
+            method: plain(method),
+        }
+    }
+
+    fn bounded(&mut self) {
+        if let Actor::Docker { user, method } = self {
+            cut(user, USER_MAX);
+            cut(method, USER_MAX);
+        }
+    }
 }
 
 /// The digest by which a decision's record names the measurement: of its JSON.
@@ -169,11 +209,12 @@ impl Event {
                 verb,
                 subject,
                 detail,
-                ..
+                by,
             } => {
                 bound(verb);
                 bound(subject);
                 bound_all(detail);
+                by.bounded();
             }
             Event::KeyReleased { .. }
             | Event::RotationBegun { .. }
@@ -185,8 +226,13 @@ impl Event {
 }
 
 fn bound(text: &mut String) {
-    if text.chars().nth(TEXT_MAX).is_some() {
-        *text = text.chars().take(TEXT_MAX - 1).chain(['…']).collect();
+    cut(text, TEXT_MAX);
+}
+
+/// Leaves `longest` characters of a text, the last of them `…` where it was cut.
+fn cut(text: &mut String, longest: usize) {
+    if text.chars().nth(longest).is_some() {
+        *text = text.chars().take(longest - 1).chain(['…']).collect();
     }
 }
 
@@ -220,6 +266,32 @@ mod tests {
     fn what_fits_stays_as_it_is() {
         let (text, list) = ("ä".repeat(TEXT_MAX), vec!["x".to_owned(); TEXTS_MAX]);
         assert_eq!(act(text.clone(), list.clone()), (text, list));
+    }
+
+    #[test]
+    fn a_name_out_of_a_certificate_is_bounded_and_prints() {
+        let user = |text: &str| match Actor::docker(text, "TLS") {
+            Actor::Docker { user, .. } => user,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(user("Ада O'Brien \"x\""), "Ада O'Brien \"x\"");
+        assert_eq!(user("a\nb\u{1b}[2J\u{202e}\\n"), "a\\nb\\u{1b}[2J\\u{202e}\\\\n");
+        let long = user(&"\u{1b}".repeat(USER_MAX));
+        assert!(long.chars().count() == USER_MAX && long.ends_with('…'), "{long}");
+        let mut written_by_hand = Event::Act {
+            verb: String::new(),
+            subject: String::new(),
+            detail: Vec::new(),
+            by: Actor::Docker {
+                user: "x".repeat(USER_MAX + 1),
+                method: String::new(),
+            },
+        }
+        .bounded();
+        assert!(
+            matches!(&mut written_by_hand, Event::Act { by: Actor::Docker { user, .. }, .. }
+            if user.chars().count() == USER_MAX)
+        );
     }
 
     #[test]

@@ -66,6 +66,40 @@ pub struct Evidence {
     pub ticket: Option<String>,
 }
 
+/// What a container was made with, as far as it matters where no runtime is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Its first process has every capability.
+    pub every_capability: bool,
+    /// What the engine itself mounts for it; volumes of other drivers than its own are not among them.
+    pub mounts: Vec<MadeMount>,
+}
+
+/// Something that the engine mounts for a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MadeMount {
+    /// A path of the host's.
+    HostPath {
+        /// The path.
+        source: String,
+        /// Where it is in the container.
+        destination: String,
+    },
+    /// A volume of the engine's own, and what its driver was told to mount there; nothing where the texts are empty.
+    Local {
+        /// Its name.
+        name: String,
+        /// Where it is in the container.
+        destination: String,
+        /// The filesystem's type.
+        kind: String,
+        /// From what.
+        device: String,
+        /// How.
+        options: String,
+    },
+}
+
 /// One engine: how its containers are measured.
 pub trait Engine: Send + Sync {
     /// The engine's name, as a person would say it.
@@ -83,6 +117,12 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// `invalid` where it is the beginning of several; `unavailable` where the engine's state cannot be read.
     fn find(&self, text: &str) -> Result<Option<ContainerId>>;
+
+    /// What a container was made with; none where this engine does not know it.
+    ///
+    /// # Errors
+    /// `corrupt` where that cannot be read.
+    fn made(&self, container: &ContainerId) -> Result<Option<Made>>;
 
     /// The number of a running container's first process.
     ///

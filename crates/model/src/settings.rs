@@ -165,7 +165,7 @@ impl Default for PolicySettings {
 }
 
 /// What containers are judged for that ask for no volume.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardSettings {
     /// Containers that could reach those of others: privileged ones, with the host's devices or process ids, or in another
@@ -177,6 +177,21 @@ pub struct GuardSettings {
     pub allow: Vec<PathBuf>,
     /// Whether every other host path needs a grant; where not, only those do that somebody has a grant on.
     pub host_paths_need_grant: bool,
+    /// The runtimes that Docker may be told to start containers by, where it asks us about its clients' requests: by their names in
+    /// its daemon.json, each of them ours.
+    pub runtimes: Vec<String>,
+}
+
+impl Default for GuardSettings {
+    fn default() -> Self {
+        GuardSettings {
+            neighbours: Guarding::default(),
+            host_paths: Guarding::default(),
+            allow: Vec::new(),
+            host_paths_need_grant: false,
+            runtimes: vec!["cofferdam".to_owned()],
+        }
+    }
 }
 
 /// What becomes of what is found.

@@ -18,18 +18,18 @@ pub(super) const ATTACKS: &[Attack] = &[
         "api::a_body_that_is_too_large_to_be_shown",
         Client,
         "makes a container by a body of two megabytes, which Docker shows no AuthZ plugin",
-        "the container is measured when it starts",
+        "the container is measured when it starts, and a plugin takes no request whose body it does not see",
         |ground| by_body(ground, &padded(2 << 20), Framing::Length),
     )
-    .told(&["argv"]),
+    .told(&[]),
     Attack::new(
         "api::a_body_of_no_stated_length",
         Client,
         "makes one by a body in pieces, of which a plugin sees none (CVE-2024-41110)",
-        "the container is measured when it starts",
+        "the container is measured when it starts, and a plugin takes no request whose body it does not see",
         |ground| by_body(ground, &padded(0), Framing::Pieces),
     )
-    .told(&["argv"]),
+    .told(&[]),
     Attack::new(
         "api::a_key_twice_in_another_case",
         Client,
@@ -70,7 +70,7 @@ pub(super) const ATTACKS: &[Attack] = &[
 ];
 
 #[derive(Clone, Copy)]
-enum Framing {
+pub(super) enum Framing {
     Length,
     Pieces,
 }
@@ -102,8 +102,15 @@ fn by_body(ground: &mut Ground, body: &dyn Fn(&Ground) -> String, framing: Frami
     ground.written()?;
     let body = body(ground);
     let made = send("/v1.41/containers/create", &body, framing)?;
-    let id = id_of(&made)?;
-    finish(ground, &id, "")
+    run_made(ground, &made)
+}
+
+/// Runs what a request has made, if it has made anything.
+pub(super) fn run_made(ground: &Ground, made: &str) -> Outcome<Evidence> {
+    if !made.starts_with("HTTP/1.1 201") {
+        return Ok(ground.told(made));
+    }
+    finish(ground, &id_of(made)?, "")
 }
 
 fn id_of(answer: &str) -> Outcome<String> {
@@ -124,7 +131,8 @@ fn finish(ground: &Ground, id: &str, body: &str) -> Outcome<Evidence> {
         .and(Evidence::when(false, "", started.replace("\\\"", "\""))))
 }
 
-fn send(path: &str, body: &str, framing: Framing) -> Outcome<String> {
+/// Sends a request with JSON in its body, and answers all that comes back.
+pub(super) fn send(path: &str, body: &str, framing: Framing) -> Outcome<String> {
     let mut stream = UnixStream::connect(SOCKET)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let head =
@@ -136,9 +144,15 @@ fn send(path: &str, body: &str, framing: Framing) -> Outcome<String> {
             body.len()
         ),
     };
-    stream.write_all(sent.as_bytes())?;
+    // Docker may refuse a large body before it has read it all; its answer is what counts.
+    let unfinished = stream.write_all(sent.as_bytes());
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
+    if let Err(error) = stream.read_to_end(&mut answer)
+        && answer.is_empty()
+    {
+        unfinished.during("sending the request")?;
+        return Err(error).during("reading the answer");
+    }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 

@@ -53,10 +53,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         "launch::a_command_of_megabytes",
         Client,
         "hides another command before a megabyte of arguments",
-        "argv differs from the app's",
+        "argv differs from the app's; and whoever Docker asks takes no request whose body he does not see",
         a_command_of_megabytes,
     )
-    .told(&["argv"]),
+    .told(&[]),
     Attack::new(
         "launch::another_working_directory",
         Client,

@@ -6,7 +6,15 @@ use super::{
     ground::{Ground, IMAGE},
     images::{TELL, TELLING_SETTINGS},
 };
-use crate::{Outcome, Ran};
+use crate::{
+    Outcome, Ran,
+    process::{signal, until},
+};
+use rustix::process::Signal;
+use std::{path::Path, time::Duration};
+
+/// How long a process may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack::new(
@@ -116,13 +124,22 @@ fn a_program_copied_in_while_it_was_stopped(ground: &mut Ground) -> Outcome<Evid
 
 fn a_program_copied_in_after_an_end_that_nobody_saw(ground: &mut Ground) -> Outcome<Evidence> {
     let victim = ground.held()?;
+    let pid = ground
+        .docker(&["inspect", "--format", "{{.State.Pid}}", &victim])?
+        .ok()?;
+    let pid = pid.text().parse()?;
     if ground.guarded() {
         ground.scene.host.daemon.kill()?;
     }
-    ground.docker(&["kill", &victim])?.ok()?;
+    // Not by Docker, which does nothing while it has nobody to ask.
+    signal(pid, Signal::KILL)?;
+    until("the victim has ended", PATIENCE, || {
+        !Path::new(&format!("/proc/{pid}")).exists()
+    })?;
     if ground.guarded() {
         ground.scene.host.daemon.start()?;
     }
+    ground.docker(&["wait", &victim])?.ok()?;
     // Docker copies nothing while the plugin does not answer.
     copy(ground, TELL, &format!("{victim}:/bin/write"))?;
     let ran = start(ground, &victim)?;

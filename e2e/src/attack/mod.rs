@@ -20,6 +20,7 @@ pub mod report;
 pub mod suite;
 
 mod api;
+mod asked;
 mod below;
 mod deeds;
 mod device;
@@ -60,6 +61,7 @@ pub fn all() -> Vec<Attack> {
         api::ATTACKS,
         below::ATTACKS,
         hosts::ATTACKS,
+        asked::ATTACKS,
         races::ATTACKS,
     ]
     .concat()

@@ -164,9 +164,11 @@ fn mounted_again(ground: &mut Ground, look: impl Fn(&Ground) -> Outcome<Evidence
     for device in ground.devices()? {
         let device = format!("device={}", device.path);
         let options = ["--opt", "type=ext4", "--opt", &device, "again"];
-        ground
-            .docker(&[&["volume", "create"], &options[..]].concat())?
-            .ok()?;
+        let made = ground.docker(&[&["volume", "create"], &options[..]].concat())?;
+        if !made.is_ok() {
+            evidence = evidence.and(ground.read(&made));
+            continue;
+        }
         let seen = look(ground);
         ground.docker(&["rm", "--force", "looking"])?;
         ground.docker(&["volume", "rm", "--force", "again"])?.ok()?;

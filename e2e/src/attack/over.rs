@@ -74,7 +74,7 @@ fn settings_volume(ground: &Ground) -> Outcome<&'static str> {
     );
     ground.docker(&["volume", "create", "settings"])?.ok()?;
     ground
-        .run_by_runc(&["--volume", "settings:/x"], "tiny:1", &["sh", "-c", &script])?
+        .run_bare(&["--volume", "settings:/x"], "tiny:1", &["sh", "-c", &script])?
         .ok()?;
     Ok("settings")
 }

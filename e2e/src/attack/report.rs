@@ -3,6 +3,7 @@
 use super::{
     case::{Answer, Attack, Control},
     evidence::Evidence,
+    suite::Asking,
 };
 use crate::Outcome;
 use serde::Serialize;
@@ -182,12 +183,21 @@ fn shortened(text: &str) -> String {
 }
 
 /// All of them.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug)]
 pub struct Report {
+    asking: Asking,
     attacks: Vec<Line>,
 }
 
 impl Report {
+    /// Of none yet.
+    pub(super) fn new(asking: Asking) -> Self {
+        Report {
+            asking,
+            attacks: Vec::new(),
+        }
+    }
+
     pub(super) fn push(&mut self, line: Line) {
         self.attacks.push(line);
     }
@@ -201,6 +211,7 @@ impl Report {
     pub(super) fn json(&self) -> Outcome<String> {
         let refused = self.count(|line| matches!(line.result, AttackResult::Refused(_)));
         let facts = serde_json::json!({
+            "authz_plugin": self.asking == Asking::On,
             "attacks": self.attacks.len(),
             "refused": refused,
             "succeeded": self.count(|line| matches!(line.result, AttackResult::Succeeded(_))),
@@ -234,8 +245,12 @@ impl fmt::Display for Report {
         let succeeded = self.count(|line| matches!(line.result, AttackResult::Succeeded(_)));
         writeln!(
             f,
-            "\n{} attacks, {refused} refused, {succeeded} succeeded",
-            self.attacks.len()
+            "\n{} attacks {}, {refused} refused, {succeeded} succeeded",
+            self.attacks.len(),
+            match self.asking {
+                Asking::On => "with the AuthZ plugin",
+                Asking::Off => "without the AuthZ plugin",
+            }
         )?;
         let unexplained = self.count(|line| matches!(line.result, AttackResult::Unexplained(_)));
         let broken = self.count(|line| {

@@ -237,7 +237,7 @@ fn export(ground: &mut Ground) -> Outcome<Evidence> {
 fn commit(ground: &mut Ground) -> Outcome<Evidence> {
     let victim = ground.held()?;
     ground.docker(&["commit", &victim, "taken:1"])?.ok()?;
-    let looked = ground.run_by_runc(&[], "taken:1", &["sh", "-c", "ls -A /data; cat /data/*"])?;
+    let looked = ground.run_bare(&[], "taken:1", &["sh", "-c", "ls -A /data; cat /data/*"])?;
     ground.docker(&["image", "rm", "taken:1"])?.ok()?;
     Ok(ground.read(&looked))
 }

@@ -1,4 +1,6 @@
-//! Runs every attack, first without Cofferdam and then with it, on one private host.
+//! Runs every attack on one private host: all of them without Cofferdam, then all of them with it.
+//!
+//! Where Docker asks Cofferdam about what its clients ask, it begins to between the two.
 
 use super::{
     all,
@@ -28,12 +30,21 @@ pub fn list(filter: &str) -> String {
         .collect()
 }
 
+/// Whether Docker asks Cofferdam about what its clients ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// It does: the AuthZ plugin is on.
+    On,
+    /// It does not.
+    Off,
+}
+
 /// Raises the host, runs every attack whose name contains `filter`, prints the table, and writes the same as JSON
 /// where a file is named. Answers the exit code.
 ///
 /// # Errors
 /// Where the host cannot be raised, or the file not be written.
-pub fn run(place: Place, filter: &str, json: Option<&Path>) -> Outcome<u8> {
+pub fn run(place: Place, filter: &str, asking: Asking, json: Option<&Path>) -> Outcome<u8> {
     let mut host = step("starting a private Docker and cofferdamd", || {
         let host = Host::raise(place)?;
         image::make_tiny_images(&host)?;
@@ -41,14 +52,26 @@ pub fn run(place: Place, filter: &str, json: Option<&Path>) -> Outcome<u8> {
         fs::write(HOST_FILE, format!("{HOST_SECRET}\n"))?;
         Ok(host)
     })?;
-    let chosen = all().into_iter().filter(|attack| attack.name.contains(filter));
+    let chosen: Vec<Attack> = all()
+        .into_iter()
+        .filter(|attack| attack.name.contains(filter))
+        .collect();
     let privileged = host
         .docker(&["run", "--rm", "--privileged", "tiny:1", "true"])?
         .is_ok();
-    let mut report = Report::default();
-    for attack in chosen {
+    let mut controls = Vec::new();
+    for attack in &chosen {
         let begun = Instant::now();
-        let without = control(&mut host, &attack, privileged);
+        controls.push(control(&mut host, attack, privileged));
+        println!("control {} ({:.1} s)", attack.name, begun.elapsed().as_secs_f64());
+        std::io::stdout().flush()?;
+    }
+    if asking == Asking::On {
+        host.have_docker_ask()?;
+    }
+    let mut report = Report::new(asking);
+    for (attack, without) in chosen.into_iter().zip(controls) {
+        let begun = Instant::now();
         let line = Line::judge(&attack, without, attempt(&mut host, &attack, Side::Guarded));
         println!("{} ({:.1} s)", line.short(), begun.elapsed().as_secs_f64());
         std::io::stdout().flush()?;

@@ -1,6 +1,7 @@
 //! The cases, by subject. Each is a function whose name says what must hold.
 
 mod api;
+mod authz;
 mod bad_bundle;
 mod bad_input;
 mod crash;
@@ -67,6 +68,7 @@ pub fn all() -> Vec<Case> {
         survey::CASES,
         plan::CASES,
         why::CASES,
+        authz::CASES,
         placeholder::CASES,
         exec::CASES,
         wrapper::CASES,

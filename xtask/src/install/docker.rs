@@ -1,6 +1,6 @@
 //! The entry in Docker's settings.
 
-use e2e::{Outcome, failure::During};
+use e2e::{Failure, Outcome, failure::During};
 use serde_json::{Map, Value, json};
 use std::{fs, io::ErrorKind, path::Path};
 
@@ -12,12 +12,15 @@ pub(crate) fn lines(runtime: &str) -> String {
 }
 
 /// Adds the runtime and leaves everything else as it is. The default runtime stays the operator's choice.
-pub(crate) fn merge(file: &Path, runtime: &str) -> Outcome {
+///
+/// With `asking`, Docker also asks Cofferdam about whatever its clients ask. Then the default runtime must be ours, for clients may
+/// leave it out; where another one is the operator's choice, that is an error.
+pub(crate) fn merge(file: &Path, runtime: &str, asking: bool) -> Outcome {
     let text = match fs::read_to_string(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => "{}".to_owned(),
         text => text.during(file.display())?,
     };
-    let merged = merged(&text, runtime).during(file.display())?;
+    let merged = merged(&text, runtime, asking).during(file.display())?;
     let directory = file.parent().during("a directory")?;
     fs::create_dir_all(directory)?;
     let fresh = file.with_extension("json.new");
@@ -26,13 +29,37 @@ pub(crate) fn merge(file: &Path, runtime: &str) -> Outcome {
     fs::rename(&fresh, file).during(file.display())
 }
 
-fn merged(text: &str, runtime: &str) -> Outcome<String> {
+fn merged(text: &str, runtime: &str, asking: bool) -> Outcome<String> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     let mut settings: Map<String, Value> = serde_json::from_str(text)?;
     let runtimes = settings.entry("runtimes").or_insert_with(|| json!({}));
     let runtimes = runtimes.as_object_mut().during("\"runtimes\" is not an object")?;
     runtimes.insert("cofferdam".to_owned(), json!({ "path": runtime }));
+    if asking {
+        ask(&mut settings)?;
+    }
     Ok(serde_json::to_string_pretty(&settings)? + "\n")
+}
+
+fn ask(settings: &mut Map<String, Value>) -> Outcome {
+    let default = settings
+        .entry("default-runtime")
+        .or_insert_with(|| json!("cofferdam"));
+    if default != "cofferdam" {
+        return Err(Failure::new(format!(
+            "\"default-runtime\" is {default}, by which containers would start that name none; make it \"cofferdam\""
+        )));
+    }
+    let plugins = settings
+        .entry("authorization-plugins")
+        .or_insert_with(|| json!([]));
+    let plugins = plugins
+        .as_array_mut()
+        .during("\"authorization-plugins\" is not a list")?;
+    if !plugins.iter().any(|plugin| plugin == "cofferdam") {
+        plugins.push(json!("cofferdam"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -42,7 +69,7 @@ mod tests {
     #[test]
     fn what_was_there_stays() {
         let text = r#"{"log-driver": "local", "runtimes": {"other": {"path": "/x"}}}"#;
-        let after: Value = serde_json::from_str(&merged(text, "/r").unwrap()).unwrap();
+        let after: Value = serde_json::from_str(&merged(text, "/r", false).unwrap()).unwrap();
         assert_eq!(
             after,
             json!({"log-driver": "local", "runtimes": {"other": {"path": "/x"}, "cofferdam": {"path": "/r"}}})
@@ -50,11 +77,29 @@ mod tests {
     }
 
     #[test]
+    fn docker_asks_beside_whom_it_asked_already() {
+        let after =
+            |text: &str| -> Value { serde_json::from_str(&merged(text, "/r", true).unwrap()).unwrap() };
+        let runtimes = json!({"cofferdam": {"path": "/r"}});
+        let expected = json!({"runtimes": runtimes, "default-runtime": "cofferdam", "authorization-plugins": ["cofferdam"]});
+        assert_eq!(after("{}"), expected);
+        assert_eq!(after(&expected.to_string()), expected);
+        let other = after(r#"{"authorization-plugins": ["opa"]}"#);
+        assert_eq!(other["authorization-plugins"], json!(["opa", "cofferdam"]));
+        for text in [
+            r#"{"default-runtime": "runc"}"#,
+            r#"{"authorization-plugins": "opa"}"#,
+        ] {
+            assert!(merged(text, "/r", true).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn an_empty_file_is_no_settings_and_nonsense_is_refused() {
-        assert!(merged("", "/r").unwrap().contains("\"/r\""));
+        assert!(merged("", "/r", false).unwrap().contains("\"/r\""));
         for text in ["[]", "{\"runtimes\": 7}", "{"] {
             assert!(
-                merged(text, "/r").is_err(),
+                merged(text, "/r", false).is_err(),
                 "{text} was taken for Docker's settings"
             );
         }

@@ -23,8 +23,19 @@ use std::{
 /// Where the wrapper is on an installed host.
 const RUNTIME: &str = "/usr/local/sbin/cofferdam-runtime";
 
+/// What of Docker's settings is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Docker {
+    /// Nothing.
+    AsItIs,
+    /// The runtime is added.
+    Runtime,
+    /// Beside that, Docker asks Cofferdam about whatever its clients ask.
+    Asking,
+}
+
 /// Builds and installs below `destdir`.
-pub(crate) fn run(destdir: &Path, docker: bool) -> Outcome {
+pub(crate) fn run(destdir: &Path, docker: Docker) -> Outcome {
     if destdir == Path::new("/") && !rustix_is_root() {
         return Err(Failure::new(
             "installing on this host needs root; or name a directory with --destdir",
@@ -55,19 +66,21 @@ pub(crate) fn run(destdir: &Path, docker: bool) -> Outcome {
         run_program("groupadd", &["--force", "--system", "cofferdam"])?.ok()?;
     }
     let daemon_json = below("/etc/docker/daemon.json");
-    if docker {
-        docker::merge(&daemon_json, RUNTIME)?;
-        println!(
-            "{} names the runtime; now: systemctl restart docker",
-            daemon_json.display()
-        );
-    } else {
+    if docker == Docker::AsItIs {
         println!(
             "Add these two lines to /etc/docker/daemon.json (or run this with --docker), then restart Docker:"
         );
         println!("{}", docker::lines(RUNTIME));
+        println!("Start the daemon with: systemctl enable --now cofferdamd");
+    } else {
+        docker::merge(&daemon_json, RUNTIME, docker == Docker::Asking)?;
+        println!(
+            "{} names what is Cofferdam's; now, in this order:",
+            daemon_json.display()
+        );
+        println!("systemctl enable --now cofferdamd");
+        println!("systemctl restart docker");
     }
-    println!("Start the daemon with: systemctl enable --now cofferdamd");
     Ok(())
 }
 

@@ -153,6 +153,10 @@ fn who(actor: &Actor) -> String {
     match actor {
         Actor::Daemon => "cofferdamd".to_owned(),
         Actor::Peer { uid, pid } => format!("uid {uid} (process {pid})"),
+        Actor::Docker { user, .. } if user.is_empty() => {
+            "nobody in particular, as Docker knows its clients".to_owned()
+        }
+        Actor::Docker { user, method } => format!("{user} (a client of Docker's, by {method})"),
     }
 }
 

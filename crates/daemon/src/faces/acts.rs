@@ -66,7 +66,7 @@ pub(super) async fn recorded(
         verb: verb.clone(),
         subject: subject.clone(),
         detail,
-        by,
+        by: by.clone(),
     };
     let asked = act(told(&body));
     if let Err(problem) = beside(&daemon, move |d| d.record(vec![asked])).await {

@@ -3,6 +3,7 @@
 mod acts;
 mod admin;
 mod answer;
+mod authz;
 mod host_paths;
 mod ledger;
 mod owners;

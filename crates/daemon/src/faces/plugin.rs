@@ -4,10 +4,12 @@
 //! identity, so there is nothing to decide on. Mount and Unmount have no effect for the same reason; how long a volume is
 //! held follows from the container that holds it.
 //!
+//! The same socket is the AuthZ plugin's (`authz`), where the operator has Docker ask it.
+//!
 //! Source: Docker's documentation, "Docker volume plugins" (VolumeDriver.*), and "Plugin API" (Plugin.Activate).
 
 use super::answer::{beside, json, parse};
-use super::{Stop, socket};
+use super::{Stop, authz, socket};
 use crate::daemon::Daemon;
 use crate::operations;
 use axum::Router;
@@ -62,7 +64,7 @@ fn router(daemon: &Arc<Daemon>) -> Router {
     Router::new()
         .route(
             "/Plugin.Activate",
-            post(async || answer(Ok(value!({"Implements": ["VolumeDriver"]})))),
+            post(async || answer(Ok(value!({"Implements": ["VolumeDriver", "authz"]})))),
         )
         .route(
             "/VolumeDriver.Capabilities",
@@ -110,6 +112,7 @@ fn router(daemon: &Arc<Daemon>) -> Router {
         )
         .fallback(async || answer(Err(Problem::missing("the volume plugin has no such call"))))
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .merge(authz::routes())
         .with_state(Arc::clone(daemon))
 }
 

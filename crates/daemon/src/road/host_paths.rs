@@ -5,8 +5,11 @@
 //! nor bind mounts of either change anything; and in both directions, since what contains a forbidden place is as good as it. The
 //! same goes for what is mounted below it, which comes along.
 
+mod early;
 mod granted;
 mod place;
+
+pub(crate) use early::{EarlyJudge, filesystem_early};
 
 use crate::daemon::Daemon;
 use cofferdam_linux::mount;

@@ -6,6 +6,7 @@
 //! | `plan` | what would be decided of one that never starts |
 //! | `prepare` | what was admitted, opened |
 //! | `guard`, `host_paths` | what is judged whether or not there is a volume |
+//! | `early` | what Docker is asked to do, before it does |
 //! | `beside` | what is to happen beside an open volume: exec, checkpoint |
 //! | `first_content` | what a new volume begins with |
 //! | `ticket` | the ticket that a launch brings |
@@ -14,6 +15,7 @@
 //! | `held` | the mark that a container holds something |
 
 mod beside;
+mod early;
 mod first_content;
 mod guard;
 mod held;
@@ -27,6 +29,7 @@ mod record;
 mod ticket;
 
 pub(crate) use beside::{checkpoint, exec};
+pub(crate) use early::{Early, judge as judge_early};
 pub(crate) use first_content::FirstContents;
 pub(crate) use host_paths::grantable;
 pub(crate) use lease::{living, take_up_leases};

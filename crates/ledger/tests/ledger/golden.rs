@@ -83,6 +83,12 @@ fn events() -> Vec<Vec<Event>> {
                 by: Actor::Daemon,
             },
         ],
+        vec![Event::Act {
+            verb: "volume create, through Docker".into(),
+            subject: "payments.pgdata".into(),
+            detail: Vec::new(),
+            by: Actor::docker("ada\n", "TLS"),
+        }],
     ]
 }
 
@@ -111,7 +117,7 @@ fn the_file_is_as_it_was() {
         ledger.append(at(second), frame).unwrap();
     }
     let found = log(directory.path());
-    assert_eq!(verified(&found).records, 8);
+    assert_eq!(verified(&found).records, 9);
     golden("ledger.log", std::str::from_utf8(&found).unwrap());
     golden("verifier-key.txt", &format!("{}\n", verifier(1)));
     let proof = ledger.prove(3, &mut |_, _| {}).unwrap();

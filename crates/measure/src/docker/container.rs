@@ -102,7 +102,8 @@ pub(super) fn read(state: &StateTree, container: &ContainerId) -> Result<Option<
     }))
 }
 
-fn place_of(container: &ContainerId) -> String {
+/// Where that lies.
+pub(super) fn place_of(container: &ContainerId) -> String {
     format!("containers/{container}/config.v2.json")
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! <data root>/
 //! ├── containers/<id>/config.v2.json                  names the image's config digest        `container`
+//! ├── containers/<id>/hostconfig.json                 what the container was made with       `made`
 //! ├── image/overlay2/imagedb/content/sha256/<digest>  the image's config, hashed again       `image`
 //! ├── image/overlay2/layerdb/sha256/<chain>/          diff, cache-id: each layer             `layers`
 //! ├── image/overlay2/layerdb/mounts/<id>/             parent, mount-id, init-id              `layers`
@@ -12,6 +13,7 @@
 mod container;
 mod image;
 mod layers;
+mod made;
 mod overlay;
 #[cfg(test)]
 mod tests;
@@ -22,7 +24,7 @@ use crate::groups;
 use crate::mounts::{self, EngineFiles, FileId};
 use crate::own_layer::OwnLayer;
 use crate::state_tree::StateTree;
-use crate::{Bundle, Engine, Evidence, Placeholders, namespaces, privileges, ticket};
+use crate::{Bundle, Engine, Evidence, Made, Placeholders, namespaces, privileges, ticket};
 use cofferdam_model::{
     ContainerId, IdRange, ImageIdentity, MeasuredMount, Measurement, MountKind, Namespace, Owner, Problem,
     Result, RootChanges, Sha256, User,
@@ -98,6 +100,13 @@ impl Engine for Docker {
     fn find(&self, text: &str) -> Result<Option<ContainerId>> {
         match StateTree::open(&self.data_root)? {
             Some(state) => container::find(&state, text),
+            None => Ok(None),
+        }
+    }
+
+    fn made(&self, container: &ContainerId) -> Result<Option<Made>> {
+        match StateTree::open(&self.data_root)? {
+            Some(state) => made::read(&state, container),
             None => Ok(None),
         }
     }

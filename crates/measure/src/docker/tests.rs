@@ -3,6 +3,7 @@
 
 use super::image::hash;
 use super::*;
+use crate::MadeMount;
 use cofferdam_model::{ErrorKind, MountKind, Namespace, Sha256, VolumeName};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -438,4 +439,50 @@ fn id_maps_that_no_kernel_takes_are_refused() {
     assert!(with(0, 65_536).is_ok());
     assert!(with(0, 0).is_err());
     assert!(with(u32::MAX, 2).is_err());
+}
+
+#[test]
+fn what_a_container_was_made_with_is_read() {
+    let host = Host::new();
+    let (docker, id) = (Docker::new(host.dir.path().to_owned()), ID.parse().unwrap());
+    assert_eq!(docker.made(&id).unwrap(), None);
+    let made = |host_config: &str| {
+        host.write(&format!("containers/{ID}/hostconfig.json"), host_config);
+        docker.made(&id).unwrap().unwrap()
+    };
+    for (text, every) in [
+        (r#"{"Privileged": true}"#, true),
+        (r#"{"Privileged": false, "CapAdd": ["CAP_KILL", "all"]}"#, true),
+        (r#"{"CapAdd": ["CAP_SYS_ADMIN"]}"#, false),
+        (r#"{"CapAdd": null}"#, false),
+    ] {
+        assert_eq!(made(text).every_capability, every, "{text}");
+    }
+    let mounts = r#"{"/a": {"Source": "/srv/a", "Destination": "/a", "Type": "bind"},
+        "/b": {"Source": "", "Destination": "/b", "Type": "volume", "Name": "sly", "Driver": "local"},
+        "/c": {"Destination": "/c", "Type": "volume", "Name": "plain", "Driver": "local"},
+        "/d": {"Source": "/run/x", "Destination": "/d", "Type": "volume", "Name": "x.y", "Driver": "cofferdam"}}"#;
+    let config = format!(r#"{{"ID":"{ID}","Name":"/x","MountPoints":{mounts}}}"#);
+    host.write(&format!("containers/{ID}/config.v2.json"), &config);
+    host.write(
+        "volumes/sly/opts.json",
+        r#"{"MountType":"none","MountOpts":"bind","MountDevice":"/etc","Quota":{"Size":0}}"#,
+    );
+    let local = |name: &str, kind: &str, device: &str, options: &str| MadeMount::Local {
+        name: name.to_owned(),
+        destination: if name == "sly" { "/b" } else { "/c" }.to_owned(),
+        kind: kind.to_owned(),
+        device: device.to_owned(),
+        options: options.to_owned(),
+    };
+    let path = MadeMount::HostPath {
+        source: "/srv/a".to_owned(),
+        destination: "/a".to_owned(),
+    };
+    let expected = [
+        path,
+        local("sly", "none", "/etc", "bind"),
+        local("plain", "", "", ""),
+    ];
+    assert_eq!(made("{}").mounts, expected);
 }

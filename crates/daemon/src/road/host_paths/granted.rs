@@ -67,4 +67,28 @@ impl Granted {
         }
         Ok(None)
     }
+
+    /// Whether what lies at `place` may be copied by whoever asks: there is no container then that could be an app.
+    ///
+    /// # Errors
+    /// `denied` where somebody has a grant on it, or needs one.
+    pub(super) fn copied(
+        &self,
+        daemon: &Daemon,
+        place: &Place,
+        table: &[Mounted],
+        is_free: bool,
+    ) -> Result<()> {
+        let below = place.mounted_below(table);
+        let meets = |granted: &Place| place.lies_in(granted) || place.brings(granted, &below);
+        let is_granted = self.0.iter().any(|(_, granted)| meets(granted));
+        if !is_granted && (is_free || !daemon.settings.guard.host_paths_need_grant) {
+            return Ok(());
+        }
+        Err(Problem::denied(format!(
+            "the host path {}, which the container binds, is for named apps alone, and Docker would copy it for anybody",
+            place.path.display()
+        ))
+        .remedy("copy from inside the container"))
+    }
 }
