@@ -90,6 +90,15 @@ impl Engine {
         self.end(Signal::KILL)
     }
 
+    /// Has it read its settings again, as far as it does that while it runs.
+    ///
+    /// # Errors
+    /// Where it is not running.
+    pub fn reload(&self) -> Outcome {
+        let child = self.child.as_ref().during("a dockerd that runs")?;
+        signal(child.id(), Signal::HUP)
+    }
+
     fn end(&mut self, with: Signal) -> Outcome {
         if let Some(mut child) = self.child.take() {
             signal(child.id(), with)?;

@@ -5,19 +5,21 @@
 //! here works on a user's host as it is written.
 
 use crate::{
-    binaries::{need, search_path},
+    binaries::{find, need, search_path},
     command::{Ran, finish, run},
     daemon::Daemon,
     engine::Engine,
     failure::{During, Outcome},
     gate,
     namespaces::Place,
+    process::until,
     scratch::cgroup,
 };
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 /// The settings of both binaries, at their default place.
@@ -67,7 +69,7 @@ impl Host {
         };
         fs::create_dir_all("/etc/cofferdam")?;
         host.settings("")?;
-        host.register_runtime()?;
+        host.write_engine_settings("runc")?;
         Ok(host)
     }
 
@@ -160,6 +162,19 @@ impl Host {
         finish(&self.command("cofferdam", arguments))
     }
 
+    /// Runs `docker-compose …` of this project: the program, or Docker's plugin of that name.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn compose(&self, file: &Path, arguments: &[&str]) -> Outcome<Ran> {
+        let file = file.to_string_lossy();
+        let words = [&["--file", &file], arguments].concat();
+        match find("docker-compose") {
+            Some(_) => finish(&self.command("docker-compose", &words)),
+            None => self.docker(&[&["compose"], &words[..]].concat()),
+        }
+    }
+
     /// Runs the unchanged `runc …`.
     ///
     /// # Errors
@@ -192,13 +207,29 @@ impl Host {
         Ok(())
     }
 
+    /// Sets the runtime that Docker takes where nobody names one, as a user sets it in Docker's settings.
+    ///
+    /// # Errors
+    /// Where Docker does not take it over.
+    pub fn default_runtime(&self, name: &str) -> Outcome {
+        self.write_engine_settings(name)?;
+        self.engine.reload()?;
+        until("Docker reads its settings", Duration::from_secs(20), || {
+            self.docker(&["info", "--format", "{{.DefaultRuntime}}"])
+                .is_ok_and(|ran| ran.text() == name)
+        })
+    }
+
     /// The entry that a user adds to Docker's settings; and the one with a gate in front of it.
-    fn register_runtime(&self) -> Outcome {
+    fn write_engine_settings(&self, default: &str) -> Outcome {
         fs::create_dir_all("/etc/docker")?;
-        let settings = serde_json::json!({ "runtimes": {
-            "cofferdam": { "path": self.wrapper() },
-            "gated": { "path": gate::install(&self.wrapper())? },
-        } });
+        let settings = serde_json::json!({
+            "runtimes": {
+                "cofferdam": { "path": self.wrapper() },
+                "gated": { "path": gate::install(&self.wrapper())? },
+            },
+            "default-runtime": default,
+        });
         Ok(fs::write(
             "/etc/docker/daemon.json",
             serde_json::to_vec_pretty(&settings)?,

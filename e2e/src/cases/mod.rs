@@ -9,6 +9,7 @@ mod deny;
 mod exec;
 mod guarded;
 mod ids;
+mod launch;
 mod leases;
 mod lost_ground;
 mod measured;
@@ -24,6 +25,7 @@ mod tickets;
 mod walls;
 mod wrapper;
 
+pub use launch::Launch;
 pub use scene::Scene;
 
 use crate::Outcome;
@@ -58,7 +60,9 @@ pub fn all() -> Vec<Case> {
         walls::CASES,
         measured::CASES,
         guarded::CASES,
-        survey::CASES,
+        survey::servers::CASES,
+        survey::options::CASES,
+        survey::compose::CASES,
         placeholder::CASES,
         exec::CASES,
         wrapper::CASES,
