@@ -72,6 +72,7 @@ fn app(n: usize, now: Timestamp) -> App {
             env: BTreeSet::new(),
             changed: BTreeSet::new(),
             allow: BTreeSet::new(),
+            healthcheck: None,
             ticket: false,
         },
         created: now,

@@ -30,6 +30,7 @@ pub(crate) fn app(name: &str, image: u8) -> App {
             env: BTreeSet::new(),
             changed: BTreeSet::new(),
             allow: BTreeSet::new(),
+            healthcheck: None,
             ticket: false,
         },
         created: now(),

@@ -63,6 +63,7 @@ pub(crate) fn rule() -> LaunchRule {
         env: [].into(),
         changed: [].into(),
         allow: ["cap:NET_ADMIN".parse().unwrap()].into(),
+        healthcheck: None,
         ticket: false,
     }
 }
@@ -79,6 +80,7 @@ pub(crate) fn plain_rule() -> LaunchRule {
         env: [].into(),
         changed: [].into(),
         allow: [].into(),
+        healthcheck: None,
         ticket: false,
     }
 }

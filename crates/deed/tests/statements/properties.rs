@@ -49,10 +49,11 @@ fn any_rule() -> impl Strategy<Value = LaunchRule> {
         cwd,
         network,
         [texts(), texts(), texts()],
+        proptest::option::of(vec(any::<String>(), 0..3)),
         any::<bool>(),
     )
         .prop_map(
-            |(image, command, user, cwd, network, [mounts, env, changed], ticket)| LaunchRule {
+            |(image, command, user, cwd, network, [mounts, env, changed], healthcheck, ticket)| LaunchRule {
                 image: Sha256::from_bytes(image),
                 command,
                 user,
@@ -62,6 +63,7 @@ fn any_rule() -> impl Strategy<Value = LaunchRule> {
                 env,
                 changed,
                 allow: [].into(),
+                healthcheck,
                 ticket,
             },
         )

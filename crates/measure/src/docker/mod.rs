@@ -10,6 +10,7 @@
 //! ```
 
 mod container;
+mod healthcheck;
 mod image;
 mod layers;
 mod overlay;
@@ -99,6 +100,13 @@ impl Engine for Docker {
     fn first_process(&self, container: &ContainerId) -> Result<Option<u32>> {
         match self.state_of(container)? {
             Some(state) => Ok(container::read(&state, container)?.and_then(|found| found.pid)),
+            None => Ok(None),
+        }
+    }
+
+    fn healthcheck(&self, container: &ContainerId) -> Result<Option<Vec<String>>> {
+        match self.state_of(container)? {
+            Some(state) => Ok(container::read(&state, container)?.and_then(|found| found.healthcheck)),
             None => Ok(None),
         }
     }
