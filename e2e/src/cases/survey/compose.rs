@@ -88,9 +88,13 @@ impl<'s, 'h> Project<'s, 'h> {
         self.scene.host.compose(&self.file, &words)
     }
 
-    /// The container of a service.
+    /// What a service's container is called.
     fn container(&self, service: &str) -> Outcome<String> {
-        Ok(self.compose(&["ps", "-q", service])?.ok()?.text())
+        let of = |what: &str, name: &str| format!("label=com.docker.compose.{what}={name}");
+        let (project, service) = (of("project", PROJECT), of("service", service));
+        let filter = ["--filter", &project, "--filter", &service];
+        let line = [&["ps", "--format", "{{.Names}}"], &filter[..]].concat();
+        Ok(self.scene.docker(&line)?.ok()?.text())
     }
 
     fn ask(&self, image: &str, argv: &[&str]) -> Outcome<Ran> {
@@ -142,7 +146,7 @@ fn project(scene: &Scene) -> Outcome {
     project.compose(&["up", "-d"])?.ok()?;
     project.works(0)?;
     for service in ["db", "cache", "web"] {
-        learn(scene, &scene.named(service), &format!("{PROJECT}_{service}_1"))?;
+        learn(scene, &scene.named(service), &project.container(service)?)?;
     }
     down(&project, &["--volumes"])?;
 
@@ -164,7 +168,6 @@ fn project(scene: &Scene) -> Outcome {
 
     // A service that is changed where its rule does not let it in is made anew by compose, and does not start.
     for (from, to) in [
-        ("--appendonly yes", "--appendonly no"),
         ("/etc/nginx/conf.d/default.conf:ro", "/etc/nginx/mime.types:ro"),
         ("POSTGRES_DB: shop", "PGUSER: shop"),
     ] {
