@@ -29,6 +29,20 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// Where Docker's client looks for its plugins (docker/cli, `cli-plugins/manager`).
+const PLUGINS: [&str; 4] = [
+    "/usr/local/lib/docker/cli-plugins",
+    "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins",
+];
+
+/// Compose: a program, or a plugin of Docker's client.
+pub fn find_compose(name: &str) -> Option<PathBuf> {
+    let plugins = PLUGINS.iter().map(|place| Path::new(place).join(name));
+    find(name).or_else(|| plugins.into_iter().find(|path| path.is_file()))
+}
+
 /// Where Debian keeps PostgreSQL's own programs: `<version>/bin` below this.
 const POSTGRES: &str = "/usr/lib/postgresql";
 

@@ -97,12 +97,12 @@ impl Engine {
         self.end(Signal::KILL)
     }
 
-    /// Has it read its settings anew.
+    /// Has it read its settings again, as far as it does that while it runs.
     ///
     /// # Errors
     /// Where it is not running.
     pub fn reload(&self) -> Outcome {
-        let child = self.child.as_ref().during("dockerd is not running")?;
+        let child = self.child.as_ref().during("a dockerd that runs")?;
         signal(child.id(), Signal::HUP)
     }
 

@@ -2,7 +2,7 @@
 //! the reader of a clear message.
 
 use crate::{
-    binaries::{find, find_postgres, find_python_module},
+    binaries::{find, find_compose, find_postgres, find_python_module},
     command::finish,
     failure::{Failure, Outcome},
     progress::step,
@@ -43,10 +43,20 @@ const fn need_of_python(module: &'static str, packages: &'static [&'static str])
     }
 }
 
+/// Compose, which is a program or a plugin of Docker's client.
+const fn need_of_docker(program: &'static str, packages: &'static [&'static str]) -> Need {
+    Need {
+        program,
+        packages,
+        find: find_compose,
+    }
+}
+
 /// Everything that the private host uses, and the unit tests beside it.
-const FOR_HOST: [Need; 20] = [
+const FOR_HOST: [Need; 21] = [
     need("dockerd", &["docker.io"]),
     need("docker", &["docker.io", "docker-cli"]),
+    need_of_docker("docker-compose", &["docker-compose", "docker-compose-v2"]),
     need("runc", &["runc"]),
     need("crun", &["crun"]),
     need("busybox", &["busybox-static"]),

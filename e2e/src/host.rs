@@ -5,7 +5,7 @@
 //! here works on a user's host as it is written.
 
 use crate::{
-    binaries::{need, search_path},
+    binaries::{find, need, search_path},
     command::{Ran, finish, run},
     daemon::Daemon,
     engine::{Engine, SOCKET},
@@ -72,7 +72,7 @@ impl Host {
         };
         fs::create_dir_all("/etc/cofferdam")?;
         host.settings("")?;
-        host.register_runtime()?;
+        host.docker_settings("runc", &[])?;
         Ok(host)
     }
 
@@ -165,6 +165,19 @@ impl Host {
         finish(&self.command("cofferdam", arguments))
     }
 
+    /// Runs `docker-compose …` of this project: the program, or Docker's plugin of that name.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn compose(&self, file: &Path, arguments: &[&str]) -> Outcome<Ran> {
+        let file = file.to_string_lossy();
+        let words = [&["--file", &file], arguments].concat();
+        match find("docker-compose") {
+            Some(_) => finish(&self.command("docker-compose", &words)),
+            None => self.docker(&[&["compose"], &words[..]].concat()),
+        }
+    }
+
     /// Runs the unchanged `runc …`.
     ///
     /// # Errors
@@ -202,7 +215,7 @@ impl Host {
     /// # Errors
     /// Where it does not.
     pub fn have_docker_ask(&self) -> Outcome {
-        self.docker_settings(&["cofferdam"])?;
+        self.docker_settings("runc", &["cofferdam"])?;
         self.engine.reload()?;
         let asks = || {
             let road = "/v1.41/plugins/create?name=x";
@@ -211,18 +224,30 @@ impl Host {
         until("Docker asks", RELOAD, asks)
     }
 
-    /// The entry that a user adds to Docker's settings; and the one with a gate in front of it.
-    fn register_runtime(&self) -> Outcome {
-        self.docker_settings(&[])
+    /// Sets the runtime that Docker takes where nobody names one, as a user sets it in Docker's settings.
+    ///
+    /// # Errors
+    /// Where Docker does not take it over.
+    pub fn default_runtime(&self, name: &str) -> Outcome {
+        self.docker_settings(name, &[])?;
+        self.engine.reload()?;
+        until("Docker reads its settings", RELOAD, || {
+            self.docker(&["info", "--format", "{{.DefaultRuntime}}"])
+                .is_ok_and(|ran| ran.text() == name)
+        })
     }
 
-    fn docker_settings(&self, asked: &[&str]) -> Outcome {
+    /// The entry that a user adds to Docker's settings; and the one with a gate in front of it.
+    fn docker_settings(&self, default: &str, asked: &[&str]) -> Outcome {
         fs::create_dir_all("/etc/docker")?;
         let runtimes = serde_json::json!({
             "cofferdam": { "path": self.wrapper() },
             "gated": { "path": gate::install(&self.wrapper())? },
         });
-        let mut settings = serde_json::Map::from_iter([("runtimes".to_owned(), runtimes)]);
+        let mut settings = serde_json::Map::from_iter([
+            ("runtimes".to_owned(), runtimes),
+            ("default-runtime".to_owned(), default.into()),
+        ]);
         // An empty list is a setting too, and would be at odds with the option.
         if !asked.is_empty() {
             settings.insert("authorization-plugins".to_owned(), asked.into());

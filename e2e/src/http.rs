@@ -1,8 +1,10 @@
-//! A plain HTTP/1.1 request over a unix socket: enough to speak to the faces as a hostile client might.
+//! A plain HTTP/1.1 request: enough to speak to the faces over a unix socket as a hostile client might, and to see whether a
+//! web server in a container answers.
 
 use crate::failure::{During, Outcome};
 use std::{
     io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
@@ -22,11 +24,24 @@ pub struct Answer {
 /// # Errors
 /// Where the socket cannot be reached, or what comes back is not HTTP.
 pub fn request(socket: &Path, method: &str, path: &str, body: &[u8]) -> Outcome<Answer> {
-    let head = format!(
+    speak(socket, head(method, path, body).as_bytes(), body)
+}
+
+/// Asks a server at an address for a path.
+///
+/// # Errors
+/// Where it cannot be reached, or what comes back is not HTTP.
+pub fn get(address: SocketAddr, path: &str) -> Outcome<Answer> {
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).during(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    exchange(stream, head("GET", path, b"").as_bytes(), b"")
+}
+
+fn head(method: &str, path: &str, body: &[u8]) -> String {
+    format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
-    );
-    speak(socket, head.as_bytes(), body)
+    )
 }
 
 /// Sends a head and a body as they are, which should have the connection closed, and reads the answer to its end.
@@ -34,8 +49,12 @@ pub fn request(socket: &Path, method: &str, path: &str, body: &[u8]) -> Outcome<
 /// # Errors
 /// As [`request`].
 pub fn speak(socket: &Path, head: &[u8], body: &[u8]) -> Outcome<Answer> {
-    let mut stream = UnixStream::connect(socket).during(socket.display())?;
+    let stream = UnixStream::connect(socket).during(socket.display())?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    exchange(stream, head, body)
+}
+
+fn exchange(mut stream: impl Read + Write, head: &[u8], body: &[u8]) -> Outcome<Answer> {
     stream.write_all(head)?;
     // The other end may refuse a large body before it has read it all; its answer is what counts.
     let unfinished = stream.write_all(body);

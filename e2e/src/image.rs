@@ -10,7 +10,7 @@
 use crate::{
     Host,
     binaries::need,
-    command::{finish, run},
+    command::run,
     failure::{During, Outcome},
 };
 use rustix::fs::{XattrFlags, setxattr};
@@ -137,19 +137,31 @@ fn seed(root: &Path) -> Outcome {
     Ok(())
 }
 
-/// An image in several layers, by Docker's classic builder.
+/// An image in several layers.
 fn build_health(host: &Host) -> Outcome {
-    let context = host.scratch().join("images/health");
-    fs::create_dir_all(&context)?;
-    fs::write(context.join("note"), "a layer of its own\n")?;
     let recipe = "FROM tiny:1\nCOPY note /etc/note\nCOPY note /etc/second-note\n\
         HEALTHCHECK --interval=1s --timeout=5s --retries=3 CMD [\"/bin/check\"]\nCMD [\"/bin/keep\"]\n";
+    build(host, "health:1", recipe, &[("note", "a layer of its own\n")])
+}
+
+/// Makes an image by Docker's classic builder, where it is not there yet: from a Dockerfile and the files that it copies, which are
+/// programs for all that the builder knows.
+///
+/// # Errors
+/// Where a file cannot be written or Docker refuses it.
+pub fn build(host: &Host, name: &str, recipe: &str, files: &[(&str, &str)]) -> Outcome {
+    if host.docker(&["image", "inspect", name])?.is_ok() {
+        return Ok(());
+    }
+    let context = host.scratch().join("images").join(name.replace(':', "-"));
+    fs::create_dir_all(&context)?;
     fs::write(context.join("Dockerfile"), recipe)?;
+    for (file, text) in files {
+        let path = context.join(file);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+    }
     let directory = context.to_string_lossy();
-    finish(&host.command(
-        "docker",
-        &["build", "--quiet", "--tag", "health:1", directory.as_ref()],
-    ))?
-    .ok()?;
-    Ok(())
+    let line = ["build", "--quiet", "--network", "none", "--tag", name, &directory];
+    host.docker(&line)?.ok().map(drop)
 }

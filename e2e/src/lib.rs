@@ -8,7 +8,7 @@
 //! | [`scratch`], [`cgroups`] | what is on the machine's disk and in its cgroups meanwhile, and its removal |
 //! | [`fuse`] | ending what hangs on a FUSE server |
 //! | [`host`], [`engine`], [`daemon`] | inside: the private host, its dockerd and its cofferdamd |
-//! | [`image`], [`postgres_image`] | images made on the spot, without a registry |
+//! | [`image`], [`debian_image`], [`postgres_image`], [`service_images`] | images made on the spot, without a registry |
 //! | [`gate`] | a runtime that waits, so that a case can act between the engine and the wrapper |
 //! | [`disk`] | a sealed disk and its server, outside of the private host |
 //! | [`command`], [`http`], [`failure`] | running things and saying what went wrong |
@@ -24,6 +24,7 @@ pub mod cases;
 pub mod cgroups;
 pub mod command;
 pub mod daemon;
+pub mod debian_image;
 pub mod disk;
 pub mod engine;
 pub mod failure;
@@ -39,6 +40,7 @@ pub mod postgres_image;
 pub mod process;
 pub mod progress;
 pub mod scratch;
+pub mod service_images;
 pub mod suite;
 
 pub use command::Ran;

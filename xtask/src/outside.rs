@@ -5,9 +5,8 @@ use crate::{
     build,
 };
 use e2e::{
-    Outcome, ground,
+    Outcome, debian_image, ground,
     namespaces::{enter, enter_with},
-    postgres_image,
     scratch::Scratch,
 };
 use std::{ffi::OsString, path::PathBuf};
@@ -28,7 +27,7 @@ pub(crate) fn bench(which: &bench::Bench) -> Outcome<u8> {
     }
     if which.needs_database() {
         ground::prepare_disk_bench()?;
-        postgres_image::prepare(&build::images()?)?;
+        debian_image::prepare(&build::images()?)?;
     }
     inside(binaries, as_typed())
 }
@@ -51,7 +50,7 @@ pub(crate) fn sealed_disk(options: &sealed_disk::Options) -> Outcome<u8> {
 /// The end-to-end cases, with the tests' build as it is.
 pub(crate) fn suite(filter: &str) -> Outcome<u8> {
     let binaries = build::target()?.join("debug");
-    postgres_image::prepare(&build::images()?)?;
+    debian_image::prepare(&build::images()?)?;
     inside(binaries, vec!["suite".into(), "--filter".into(), filter.into()])
 }
 

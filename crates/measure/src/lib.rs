@@ -130,6 +130,13 @@ pub trait Engine: Send + Sync {
     /// As [`Self::measure`].
     fn first_process(&self, container: &ContainerId) -> Result<Option<u32>>;
 
+    /// The argv of the healthcheck that the engine runs in a container: its image's, or one that it was given. As the engine says,
+    /// for whoever makes a rule; what may run beside a volume is judged by what is run.
+    ///
+    /// # Errors
+    /// As [`Self::measure`].
+    fn healthcheck(&self, container: &ContainerId) -> Result<Option<Vec<String>>>;
+
     /// Whether it has such a container. Where it cannot be told, it has.
     fn knows(&self, container: &ContainerId) -> bool;
 

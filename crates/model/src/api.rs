@@ -268,6 +268,9 @@ pub struct NewApp {
     /// Privileges beyond the engine's default set that are allowed. Those that reach out are refused here.
     #[serde(default)]
     pub allow: BTreeSet<Privilege>,
+    /// The argv of a healthcheck that may run besides the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Vec<String>>,
     /// Whether a launch must bring a ticket that the app's tenant has signed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ticket: bool,

@@ -73,6 +73,7 @@ fn app(n: usize, now: Timestamp) -> App {
             groups: Default::default(),
             changed: BTreeSet::new(),
             allow: BTreeSet::new(),
+            healthcheck: None,
             ticket: false,
         },
         created: now,

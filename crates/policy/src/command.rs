@@ -15,6 +15,9 @@ pub(crate) fn app(name: &AppName, rule: &LaunchRule, replace: bool) -> Option<St
     if let UserRule::Exactly(owner) = rule.user {
         words.push(format!("--user {owner}"));
     }
+    for group in &rule.groups {
+        words.push(format!("--allow-group {group}"));
+    }
     if let Some(directory) = &rule.cwd {
         words.push(format!("--workdir {}", quoted(directory)?));
     }
@@ -32,6 +35,10 @@ pub(crate) fn app(name: &AppName, rule: &LaunchRule, replace: bool) -> Option<St
     }
     for privilege in &rule.allow {
         words.push(format!("--allow {}", quoted(&privilege.to_string())?));
+    }
+    if let Some(argv) = &rule.healthcheck {
+        let list = serde_json::to_string(argv).ok()?;
+        words.push(format!("--allow-healthcheck {}", quoted(&list)?));
     }
     words.extend(rule.ticket.then(|| "--require-ticket".to_owned()));
     if let Command::Exactly(argv) = &rule.command {

@@ -1,11 +1,11 @@
-//! Processes that are added to a running container: is it the image's own healthcheck?
+//! Processes that are added to a running container: is it a healthcheck, the image's own or the one that the rule names?
 //!
 //! A healthcheck is known by what it runs, where and as whom, never by what the engine calls it. The process
 //! arrives as JSON that the real runtime, written in Go, will read again; what the two would read differently
 //! (keys in another case, keys twice) is refused.
 
 use crate::rule::{self, Mismatch};
-use cofferdam_model::{App, Measurement, Owner, Privilege, Problem, Result};
+use cofferdam_model::{App, LaunchRule, Measurement, Owner, Privilege, Problem, Result};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,16 +68,18 @@ impl ExecProcess {
     }
 }
 
-/// Whether the process is the container's own healthcheck: the image's argv, with the container's own
-/// environment, directory, user and groups, no terminal, and no capability beyond the container's.
-pub fn is_healthcheck(measurement: &Measurement, process: &ExecProcess) -> bool {
+/// Whether the process is the container's own healthcheck: the image's argv, or what every one of the rules names, with the
+/// container's own environment, directory, user and groups, no terminal, and no capability beyond the container's.
+///
+/// `rules` are those of the apps by which the container holds its volumes.
+pub fn is_healthcheck(measurement: &Measurement, rules: &[&LaunchRule], process: &ExecProcess) -> bool {
     let sorted = |list: &[u32]| list.iter().copied().collect::<BTreeSet<u32>>();
     let names = |list: &[String]| list.iter().cloned().collect::<BTreeSet<String>>();
     let theirs = &measurement.user;
-    measurement
-        .healthcheck
-        .as_ref()
-        .is_some_and(|argv| !argv.is_empty() && *argv == process.args)
+    let is = |argv: &Option<Vec<String>>| argv.as_ref() == Some(&process.args);
+    let is_named = !rules.is_empty() && rules.iter().all(|rule| is(&rule.healthcheck));
+    !process.args.is_empty()
+        && (is(&measurement.healthcheck) || is_named)
         && names(&process.env) == names(&measurement.env)
         && process.cwd == measurement.cwd
         && process.owner == theirs.owner

@@ -31,6 +31,7 @@ pub(crate) fn app(name: &str, image: u8) -> App {
             groups: Default::default(),
             changed: BTreeSet::new(),
             allow: BTreeSet::new(),
+            healthcheck: None,
             ticket: false,
         },
         created: now(),

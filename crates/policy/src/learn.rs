@@ -21,8 +21,8 @@ pub struct Learned {
     pub cannot: Vec<String>,
 }
 
-/// The rule that fits a container as it was measured.
-pub fn learn(app: &AppName, measurement: &Measurement) -> Learned {
+/// The rule that fits a container as it was measured, and the healthcheck that the engine runs in it.
+pub fn learn(app: &AppName, measurement: &Measurement, healthcheck: Option<&[String]>) -> Learned {
     let mut lets_in = Vec::new();
     let rule = LaunchRule {
         image: measurement.image.config,
@@ -41,6 +41,7 @@ pub fn learn(app: &AppName, measurement: &Measurement) -> Learned {
             .inspect(|privilege| lets_in.push(format!("privilege {}", shown::text(&privilege.to_string()))))
             .cloned()
             .collect(),
+        healthcheck: checked(measurement, healthcheck, &mut lets_in),
         ticket: false,
     };
     let left = rule::mismatches(&rule, app, measurement);
@@ -148,6 +149,16 @@ fn changed(measurement: &Measurement, lets_in: &mut Vec<String>) -> BTreeSet<Str
     places
 }
 
+fn checked(
+    measurement: &Measurement,
+    healthcheck: Option<&[String]>,
+    lets_in: &mut Vec<String>,
+) -> Option<Vec<String>> {
+    let given = healthcheck.filter(|argv| measurement.healthcheck.as_deref() != Some(*argv))?;
+    lets_in.push(format!("the healthcheck {}", shown::list(given)));
+    Some(given.to_vec())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_ordinary_container_makes_the_strictest_rule() {
-        let learned = learn(&name(), &measurement());
+        let learned = learn(&name(), &measurement(), None);
         assert!(learned.cannot.is_empty(), "{:?}", learned.cannot);
         assert_eq!(learned.lets_in, ["user 999:999, and no other"]);
         assert_eq!(learned.rule.command, Command::Image);
@@ -181,7 +192,7 @@ mod tests {
             mount.kind = MountKind::Outside("/srv/conf".into());
             mount.destination = "/etc/postgres.conf".into();
         }
-        let learned = learn(&name(), &found);
+        let learned = learn(&name(), &found, None);
         assert!(learned.cannot.is_empty(), "{:?}", learned.cannot);
         assert!(rule::mismatches(&learned.rule, &name(), &found).is_empty());
         assert_eq!(learned.lets_in.len(), 9, "{:?}", learned.lets_in);
@@ -190,11 +201,22 @@ mod tests {
     }
 
     #[test]
+    fn a_healthcheck_is_learned_where_it_is_not_the_images_own() {
+        let found = measurement();
+        let own = learn(&name(), &found, found.healthcheck.as_deref());
+        assert_eq!(own.rule.healthcheck, None);
+        let given = ["redis-cli".to_owned(), "ping".to_owned()];
+        let learned = learn(&name(), &found, Some(&given));
+        assert_eq!(learned.rule.healthcheck.as_deref(), Some(&given[..]));
+        assert!(learned.lets_in.iter().any(|one| one.contains("redis-cli")));
+    }
+
+    #[test]
     fn what_no_rule_can_let_in_is_said_and_not_learned() {
         let mut found = measurement();
         found.foreign_env = ["LD_PRELOAD".to_owned(), "od d".to_owned()].into();
         found.privileges.insert(Privilege::BlockDevice("/dev/sda".into()));
-        let learned = learn(&name(), &found);
+        let learned = learn(&name(), &found, None);
         assert_eq!(learned.cannot.len(), 3, "{:?}", learned.cannot);
         assert!(learned.rule.env.is_empty() && learned.rule.allow.is_empty());
     }

@@ -10,7 +10,7 @@
 //! | `judge` | which app a container is, and what it may open: Cedar decides; and what would change the answer |
 //! | `learn` | a launch rule from a container that ran |
 //! | `neighbour` | whether a container without a volume could reach those of others |
-//! | `exec` | whether an added process is the image's own healthcheck |
+//! | `exec` | whether an added process is a healthcheck, the image's own or the rule's |
 //!
 //! Opening a volume takes an [`Admitted`], and only [`Judge::open`] can make one. Everything that is not
 //! allowed is denied: no grant, no app, a policy that fails to evaluate.

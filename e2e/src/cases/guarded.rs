@@ -1,6 +1,6 @@
 //! Containers that ask for no volume, and are judged all the same: by what they bind of the host, and by whom they could reach.
 
-use super::{Scene, cases};
+use super::{Launch, Scene, cases};
 use crate::{Outcome, Ran, command, failure::ensure, host::mount};
 use std::{fs, path::PathBuf};
 
@@ -20,14 +20,7 @@ cases!("guarded":
 );
 
 fn run(scene: &Scene, options: &[&str], argv: &[&str]) -> Outcome<Ran> {
-    let line = [
-        &["run", "--rm", "--runtime", "cofferdam"],
-        options,
-        &["tiny:1"],
-        argv,
-    ]
-    .concat();
-    scene.docker(&line)
+    Launch::of("tiny:1").options(options).argv(argv).run(scene)
 }
 
 fn an_ordinary_container_needs_no_daemon(scene: &mut Scene) -> Outcome {
@@ -295,16 +288,7 @@ fn what_is_mounted_in_a_volume_of_dockers_is_judged(scene: &mut Scene) -> Outcom
 }
 
 fn nobody_adds_to_a_container_what_it_was_not_started_with(scene: &mut Scene) -> Outcome {
-    let line = [
-        "run",
-        "--detach",
-        "--runtime",
-        "cofferdam",
-        "tiny:1",
-        "sleep",
-        "60",
-    ];
-    let id = scene.docker(&line)?.ok()?.text();
+    let id = Launch::of("tiny:1").argv(&["sleep", "60"]).detached(scene)?;
     scene.docker(&["exec", &id, "true"])?.ok()?;
     scene
         .docker(&["exec", "--privileged", &id, "true"])?

@@ -1,6 +1,6 @@
 //! What a container really runs: its environment and its root filesystem, beside what its image says.
 
-use super::{Scene, cases};
+use super::{Launch, Scene, cases};
 use crate::{Outcome, failure::ensure, process::until};
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -88,9 +88,7 @@ fn evil(scene: &Scene) -> Outcome<PathBuf> {
 
 /// Makes a container of the usual kind and does not start it.
 fn create(scene: &Scene, volume: &str, image: &str) -> Outcome<String> {
-    let mount = format!("{volume}:/data");
-    let line = ["create", "--runtime", "cofferdam", "-v", &mount, image];
-    Ok(scene.docker(&line)?.ok()?.text())
+    Launch::of(image).volume(volume, "/data").created(scene)
 }
 
 fn copy(scene: &Scene, id: &str, place: &str) -> Outcome {
@@ -138,19 +136,10 @@ fn writer(scene: &Scene) -> Outcome<String> {
         "mkdir -p /run /var/lib/app && date > /run/app.pid && date > /var/lib/app/state && date > /data/log";
     let app = scene.app("writer", "tiny:1", &["--", "sh", "-c", script])?;
     scene.grant(&volume, &app, &[])?;
-    let mount = format!("{volume}:/data");
-    let line = [
-        "create",
-        "--runtime",
-        "cofferdam",
-        "-v",
-        &mount,
-        "tiny:1",
-        "sh",
-        "-c",
-        script,
-    ];
-    Ok(scene.docker(&line)?.ok()?.text())
+    Launch::of("tiny:1")
+        .volume(&volume, "/data")
+        .argv(&["sh", "-c", script])
+        .created(scene)
 }
 
 fn a_container_that_wrote_something_starts_again(scene: &mut Scene) -> Outcome {
@@ -196,20 +185,10 @@ fn an_end_that_nobody_saw_leaves_no_trust_in_what_was_written(scene: &mut Scene)
     let script = "mkdir -p /run; date > /run/app.pid; sleep 300";
     let app = scene.app("writer", "tiny:1", &["--", "sh", "-c", script])?;
     scene.grant(&volume, &app, &[])?;
-    let mount = format!("{volume}:/data");
-    let line = [
-        "run",
-        "--detach",
-        "--runtime",
-        "cofferdam",
-        "-v",
-        &mount,
-        "tiny:1",
-        "sh",
-        "-c",
-        script,
-    ];
-    let id = scene.docker(&line)?.ok()?.text();
+    let id = Launch::of("tiny:1")
+        .volume(&volume, "/data")
+        .argv(&["sh", "-c", script])
+        .detached(scene)?;
     scene.host.daemon.stop()?;
     scene.docker(&["kill", &id])?.ok()?;
     scene.host.daemon.start()?;

@@ -11,6 +11,7 @@ mod exec;
 mod guarded;
 mod host_paths;
 mod ids;
+mod launch;
 mod leases;
 mod lost_ground;
 mod measured;
@@ -29,6 +30,7 @@ mod walls;
 mod why;
 mod wrapper;
 
+pub use launch::Launch;
 pub use scene::Scene;
 
 use crate::Outcome;
@@ -65,10 +67,12 @@ pub fn all() -> Vec<Case> {
         guarded::CASES,
         host_paths::CASES,
         places::CASES,
-        survey::CASES,
         plan::CASES,
         why::CASES,
         authz::CASES,
+        survey::servers::CASES,
+        survey::options::CASES,
+        survey::compose::CASES,
         placeholder::CASES,
         exec::CASES,
         wrapper::CASES,

@@ -1,9 +1,10 @@
 //! What a case starts from: a tenant of its own, words for the usual steps, and a host that must be clean
 //! again when the curtain falls.
 
+use super::Launch;
 use crate::{
     Host, Outcome, Ran,
-    command::{Running, start},
+    command::Running,
     failure::{During, ensure},
     host::STATE,
     process::{until, with_arguments},
@@ -181,17 +182,7 @@ impl<'h> Scene<'h> {
     /// # Errors
     /// Where it cannot be started.
     pub fn run(&self, volume: &str, options: &[&str], image: &str, argv: &[&str]) -> Outcome<Ran> {
-        self.docker(
-            &run_arguments(
-                "cofferdam",
-                &["--rm"],
-                &format!("{volume}:/data"),
-                options,
-                image,
-                argv,
-            )
-            .each(),
-        )
+        with_data(volume, options, image, argv).run(self)
     }
 
     /// The same with the usual image and its own command.
@@ -207,15 +198,7 @@ impl<'h> Scene<'h> {
     /// # Errors
     /// Where it does not come to that.
     pub fn hold(&self, volume: &str, options: &[&str]) -> Outcome<String> {
-        let line = run_arguments(
-            "cofferdam",
-            &["--detach"],
-            &format!("{volume}:/data"),
-            options,
-            "tiny:1",
-            &["/bin/keep"],
-        );
-        let id = self.docker(&line.each())?.ok()?.text();
+        let id = with_data(volume, options, "tiny:1", &["/bin/keep"]).detached(self)?;
         until("the keeper holds its data", RELEASE, || {
             self.docker(&["logs", &id])
                 .is_ok_and(|logs| logs.out.contains("holds"))
@@ -229,9 +212,7 @@ impl<'h> Scene<'h> {
     /// # Errors
     /// Where it cannot be started.
     pub fn begin(&self, runtime: &str, volume: &str, options: &[&str], argv: &[&str]) -> Outcome<Running> {
-        let mount = format!("{volume}:/data");
-        let line = run_arguments(runtime, &["--rm"], &mount, options, "tiny:1", argv);
-        start(&self.host.command("docker", &line.each()))
+        with_data(volume, options, "tiny:1", argv).by(runtime).begin(self)
     }
 
     /// Everything that is held, as `cofferdam --json attachments` says.
@@ -358,28 +339,10 @@ fn entries(directory: &str) -> Vec<String> {
     )
 }
 
-/// The words of a `docker run`.
-struct Line(Vec<String>);
-
-impl Line {
-    fn each(&self) -> Vec<&str> {
-        self.0.iter().map(String::as_str).collect()
-    }
-}
-
-fn run_arguments(
-    runtime: &str,
-    how: &[&str],
-    mount: &str,
-    options: &[&str],
-    image: &str,
-    argv: &[&str],
-) -> Line {
-    let mut words = vec!["run"];
-    words.extend(how);
-    words.extend(["--runtime", runtime, "--volume", mount]);
-    words.extend(options);
-    words.push(image);
-    words.extend(argv);
-    Line(words.into_iter().map(str::to_owned).collect())
+/// The usual launch: the volume is at `/data`.
+fn with_data(volume: &str, options: &[&str], image: &str, argv: &[&str]) -> Launch {
+    Launch::of(image)
+        .volume(volume, "/data")
+        .options(options)
+        .argv(argv)
 }

@@ -61,6 +61,7 @@ pub(crate) enum App {
     cofferdam app create payments.api --image api:3 --require-ticket\n  \
     cofferdam app create payments.postgres --image postgres:16 --allow-env POSTGRES_PASSWORD\n  \
     cofferdam app create payments.postgres --replace --image postgres:16 --allow-env POSTGRES_DB\n  \
+    cofferdam app create payments.cache --image redis:7 --allow-healthcheck 'redis-cli ping'\n  \
     cofferdam app create web --image nginx:1.27 --allow-mount /etc/nginx/conf.d --allow cap:NET_ADMIN")]
 pub(crate) struct Create {
     /// The application, as tenant.name
@@ -95,6 +96,10 @@ pub(crate) struct Create {
     /// A privilege that is allowed, such as cap:NET_ADMIN, device:/dev/fuse or namespace:ipc; can be given again
     #[arg(long, value_name = "PRIVILEGE")]
     allow: Vec<Privilege>,
+    /// A healthcheck that may run besides the image's own, written as after HEALTHCHECK CMD in a Dockerfile: a line for the shell, or
+    /// ["program", "argument"]
+    #[arg(long, value_name = "COMMAND", value_parser = parse_healthcheck)]
+    allow_healthcheck: Option<Healthcheck>,
     /// Its containers must bring a ticket that the tenant has signed (cofferdam ticket issue): for images that other
     /// tenants of the host may run as well
     #[arg(long)]
@@ -184,6 +189,20 @@ fn parse_user(text: &str) -> Result<Owner> {
     })
 }
 
+/// The argv that Docker execs for a healthcheck.
+#[derive(Debug, Clone)]
+struct Healthcheck(Vec<String>);
+
+/// As in a Dockerfile: what is no JSON list is for the shell.
+fn parse_healthcheck(text: &str) -> Result<Healthcheck> {
+    if text.trim().is_empty() {
+        return Err(Problem::invalid("an empty healthcheck").remedy("leave it out for the image's own"));
+    }
+    let argv = serde_json::from_str::<Vec<String>>(text);
+    let shell = |_| ["/bin/sh", "-c", text].map(str::to_owned).to_vec();
+    Ok(Healthcheck(argv.unwrap_or_else(shell)))
+}
+
 fn parse_destination(text: &str) -> Result<String> {
     if let Some(place) = place::plain(text) {
         return Ok(place.to_owned());
@@ -243,6 +262,7 @@ impl Create {
             groups: self.allow_group.iter().copied().collect(),
             changed: self.allow_changed.iter().cloned().collect(),
             allow: self.allow.iter().cloned().collect(),
+            healthcheck: self.allow_healthcheck.clone().map(|Healthcheck(argv)| argv),
             ticket: self.require_ticket,
             replace: self.replace,
         }
@@ -300,6 +320,7 @@ fn show(name: &AppName, context: &Context) -> Result<Report> {
             ("added groups", listed(rule.groups.iter())),
             ("may be changed", listed(rule.changed.iter())),
             ("added privileges", listed(rule.allow.iter())),
+            ("added healthcheck", healthcheck(rule)),
             ("ticket", ticket(rule).to_owned()),
             ("created", age::full(app.created, context.now)),
         ]))
@@ -325,6 +346,12 @@ fn command(rule: &LaunchRule) -> String {
         Command::Image => "the image's own".to_owned(),
         Command::Exactly(argv) => visible::argv(argv),
     }
+}
+
+fn healthcheck(rule: &LaunchRule) -> String {
+    rule.healthcheck
+        .as_deref()
+        .map_or_else(|| "none".to_owned(), visible::argv)
 }
 
 fn user(rule: &LaunchRule) -> String {

@@ -25,6 +25,7 @@ pub(crate) fn pinned(new: NewApp, image: Sha256) -> Result<App> {
         groups: new.groups,
         changed: new.changed,
         allow: new.allow,
+        healthcheck: new.healthcheck,
         ticket: new.ticket,
     };
     sane(&rule)?;
@@ -65,6 +66,9 @@ pub(super) fn sane(rule: &LaunchRule) -> Result<()> {
     if matches!(&rule.command, Command::Exactly(argv) if argv.is_empty()) {
         return Err(Problem::invalid("an empty command")
             .remedy("leave it out for the image's own, or write it after --"));
+    }
+    if rule.healthcheck.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Problem::invalid("an empty healthcheck").remedy("leave it out for the image's own"));
     }
     Ok(())
 }
@@ -173,6 +177,7 @@ mod tests {
             groups: Default::default(),
             changed: Default::default(),
             allow: Default::default(),
+            healthcheck: None,
             ticket: false,
             replace: false,
         };

@@ -21,7 +21,8 @@ const CONFIG_MAX: usize = 16 << 20;
 pub(crate) fn learn(daemon: &Daemon, asked: &Learn) -> Result<Learned> {
     let (engine, container) = find(daemon, &asked.container)?;
     let measurement = measure(daemon, engine, &container)?;
-    let learned = cofferdam_policy::learn(&asked.app, &measurement);
+    let healthcheck = engine.healthcheck(&container)?;
+    let learned = cofferdam_policy::learn(&asked.app, &measurement, healthcheck.as_deref());
     let rule = learned.rule;
     Ok(Learned {
         app: NewApp {
@@ -36,6 +37,7 @@ pub(crate) fn learn(daemon: &Daemon, asked: &Learn) -> Result<Learned> {
             groups: rule.groups,
             changed: rule.changed,
             allow: rule.allow,
+            healthcheck: rule.healthcheck,
             ticket: rule.ticket,
             replace: false,
         },

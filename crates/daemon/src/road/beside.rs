@@ -4,7 +4,8 @@
 use super::{Refusal, held, record};
 use crate::daemon::Daemon;
 use crate::sealed;
-use cofferdam_model::{Attachment, ContainerId, Kind, Measurement, Problem, Result};
+use crate::state::Snapshot;
+use cofferdam_model::{Attachment, ContainerId, Kind, LaunchRule, Measurement, Problem, Result};
 use cofferdam_policy::{ExecProcess, is_healthcheck, refuse_other_code, refuse_reaching};
 use jiff::Timestamp;
 use tracing::debug;
@@ -21,7 +22,10 @@ pub(crate) fn exec(
     judged(daemon, container, "exec", |measurement, held| {
         let process = ExecProcess::parse(process.ok_or_else(unjudgeable)?)?;
         refuse_reaching(&process)?;
-        let healthcheck = is_healthcheck(measurement, &process);
+        let healthcheck = {
+            let known = daemon.state.now();
+            is_healthcheck(measurement, &rules(&known, held), &process)
+        };
         debug!(%container, healthcheck, "exec");
         let now = Timestamp::now();
         daemon
@@ -35,6 +39,12 @@ pub(crate) fn exec(
         }
         record::reached(daemon, "exec", measurement, held)
     })
+}
+
+/// The rules of the apps by which the volumes are held; none where one of them is not known any more.
+fn rules<'k>(known: &'k Snapshot, held: &[Attachment]) -> Vec<&'k LaunchRule> {
+    let rule = |held: &Attachment| known.facts().app(&held.app).map(|app| &app.rule);
+    held.iter().map(rule).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// What the registry allows, the deeds of sealed volumes have to allow as well.

@@ -64,6 +64,7 @@ pub(crate) fn rule() -> LaunchRule {
         groups: Default::default(),
         changed: [].into(),
         allow: ["cap:NET_ADMIN".parse().unwrap()].into(),
+        healthcheck: None,
         ticket: false,
     }
 }
@@ -81,6 +82,7 @@ pub(crate) fn plain_rule() -> LaunchRule {
         groups: Default::default(),
         changed: [].into(),
         allow: [].into(),
+        healthcheck: None,
         ticket: false,
     }
 }

@@ -49,21 +49,25 @@ fn any_rule() -> impl Strategy<Value = LaunchRule> {
         cwd,
         network,
         [texts(), texts(), texts()],
+        proptest::option::of(vec(any::<String>(), 0..3)),
         (any::<bool>(), btree_set(any::<u32>(), 0..3)),
     )
         .prop_map(
-            |(image, command, user, cwd, network, [mounts, env, changed], (ticket, groups))| LaunchRule {
-                image: Sha256::from_bytes(image),
-                command,
-                user,
-                cwd,
-                network,
-                mounts,
-                env,
-                groups,
-                changed,
-                allow: [].into(),
-                ticket,
+            |(image, command, user, cwd, network, [mounts, env, changed], healthcheck, (ticket, groups))| {
+                LaunchRule {
+                    image: Sha256::from_bytes(image),
+                    command,
+                    user,
+                    cwd,
+                    network,
+                    mounts,
+                    env,
+                    groups,
+                    changed,
+                    allow: [].into(),
+                    healthcheck,
+                    ticket,
+                }
             },
         )
 }

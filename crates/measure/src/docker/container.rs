@@ -1,5 +1,6 @@
 //! `containers/<id>/config.v2.json`: which image a container was made from.
 
+use super::healthcheck::Checked;
 use crate::state_tree::StateTree;
 use cofferdam_model::{ContainerId, Problem, Result, Sha256};
 use serde::Deserialize;
@@ -14,6 +15,8 @@ pub(super) struct Container {
     pub(super) image: Sha256,
     /// The number of its first process, where it runs.
     pub(super) pid: Option<u32>,
+    /// The healthcheck that Docker runs in it, whoever gave it.
+    pub(super) healthcheck: Option<Vec<String>>,
 }
 
 /// The file, as far as it matters. Docker writes it itself, so each key appears once and as it is here.
@@ -29,6 +32,8 @@ struct ConfigV2 {
     name: String,
     #[serde(rename = "State", default)]
     state: State,
+    #[serde(rename = "Config", default)]
+    config: Checked,
 }
 
 #[derive(Default, Deserialize)]
@@ -99,6 +104,7 @@ pub(super) fn read(state: &StateTree, container: &ContainerId) -> Result<Option<
     Ok(Some(Container {
         image,
         pid: (config.state.running && pid != 0).then_some(pid),
+        healthcheck: config.config.argv(),
     }))
 }
 

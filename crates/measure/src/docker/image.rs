@@ -1,5 +1,6 @@
 //! `imagedb/content/sha256/<digest>`: the image's config (OCI image-spec, "Image Configuration").
 
+use super::healthcheck::Checked;
 use crate::state_tree::StateTree;
 use cofferdam_model::{Problem, Result, Sha256};
 use serde::Deserialize;
@@ -51,16 +52,8 @@ struct Execution {
     working_dir: Option<String>,
     #[serde(rename = "Volumes", default)]
     volumes: Option<BTreeMap<String, IgnoredAny>>,
-    #[serde(rename = "Shell", default)]
-    shell: Option<Vec<String>>,
-    #[serde(rename = "Healthcheck", default)]
-    healthcheck: Option<Healthcheck>,
-}
-
-#[derive(Deserialize)]
-struct Healthcheck {
-    #[serde(rename = "Test", default)]
-    test: Option<Vec<String>>,
+    #[serde(flatten)]
+    checked: Checked,
 }
 
 #[derive(Deserialize)]
@@ -85,7 +78,7 @@ pub(super) fn read(state: &StateTree, digest: Sha256) -> Result<Image> {
     let image: ImageConfig = serde_json::from_slice(&bytes)
         .map_err(|error| Problem::corrupt(format!("cannot read {}: {error}", state.shown(&place))))?;
     let execution = image.config.unwrap_or_default();
-    let healthcheck = healthcheck(&execution);
+    let healthcheck = execution.checked.argv();
     let cwd = cwd(&execution)?;
     let env = execution.env.unwrap_or_default();
     let command = execution
@@ -121,31 +114,9 @@ fn cwd(execution: &Execution) -> Result<String> {
     }
 }
 
-/// The argv that Docker execs for the image's own healthcheck.
-fn healthcheck(execution: &Execution) -> Option<Vec<String>> {
-    let test = execution.healthcheck.as_ref()?.test.as_deref()?;
-    match test {
-        [kind, argv @ ..] if kind == "CMD" && !argv.is_empty() => Some(argv.to_vec()),
-        [kind, text] if kind == "CMD-SHELL" => {
-            let default = || vec!["/bin/sh".to_owned(), "-c".to_owned()];
-            let shell = execution
-                .shell
-                .clone()
-                .filter(|shell| !shell.is_empty())
-                .unwrap_or_else(default);
-            Some(shell.into_iter().chain([text.clone()]).collect())
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn of(text: &str) -> Option<Vec<String>> {
-        healthcheck(&serde_json::from_str(text).unwrap())
-    }
 
     #[test]
     fn an_image_without_a_directory_works_in_the_root() {
@@ -160,30 +131,5 @@ mod tests {
         }
         assert_eq!(of(r#"{"WorkingDir":"/app/"}"#).unwrap(), "/app/");
         assert!(of(&format!(r#"{{"WorkingDir":"/{}"}}"#, "a".repeat(PATH_MAX))).is_err());
-    }
-
-    #[test]
-    fn healthchecks_become_what_docker_execs() {
-        assert_eq!(
-            of(r#"{"Healthcheck":{"Test":["CMD","pg_isready"]}}"#).unwrap(),
-            ["pg_isready"]
-        );
-        assert_eq!(
-            of(r#"{"Healthcheck":{"Test":["CMD-SHELL","x || exit 1"]}}"#).unwrap(),
-            ["/bin/sh", "-c", "x || exit 1"]
-        );
-        assert_eq!(
-            of(r#"{"Shell":["/bin/bash","-ec"],"Healthcheck":{"Test":["CMD-SHELL","x"]}}"#).unwrap(),
-            ["/bin/bash", "-ec", "x"]
-        );
-        for none in [
-            r"{}",
-            r#"{"Healthcheck":{}}"#,
-            r#"{"Healthcheck":{"Test":[]}}"#,
-            r#"{"Healthcheck":{"Test":["NONE"]}}"#,
-            r#"{"Healthcheck":{"Test":["CMD"]}}"#,
-        ] {
-            assert_eq!(of(none), None, "{none}");
-        }
     }
 }

@@ -11,6 +11,7 @@
 //! ```
 
 mod container;
+mod healthcheck;
 mod image;
 mod layers;
 mod made;
@@ -114,6 +115,13 @@ impl Engine for Docker {
     fn first_process(&self, container: &ContainerId) -> Result<Option<u32>> {
         match self.state_of(container)? {
             Some(state) => Ok(container::read(&state, container)?.and_then(|found| found.pid)),
+            None => Ok(None),
+        }
+    }
+
+    fn healthcheck(&self, container: &ContainerId) -> Result<Option<Vec<String>>> {
+        match self.state_of(container)? {
+            Some(state) => Ok(container::read(&state, container)?.and_then(|found| found.healthcheck)),
             None => Ok(None),
         }
     }

@@ -27,7 +27,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) destination: &'a str,
     /// Read-only is enough.
     pub(crate) read_only: bool,
-    /// It is the image's own healthcheck.
+    /// It is the image's own healthcheck, or the rule's.
     pub(crate) healthcheck: bool,
     pub(crate) now: Timestamp,
 }

@@ -16,7 +16,7 @@ const HEALTHCHECK: &str = r#"{
 }"#;
 
 fn passes(json: &str) -> bool {
-    is_healthcheck(&measurement(), &ExecProcess::parse(json.as_bytes()).unwrap())
+    is_healthcheck(&measurement(), &[], &ExecProcess::parse(json.as_bytes()).unwrap())
 }
 
 #[test]
@@ -56,13 +56,45 @@ fn without_a_healthcheck_nothing_is_one() {
     for none in [None, Some(Vec::new())] {
         let mut measurement = measurement();
         measurement.healthcheck = none;
-        assert!(!is_healthcheck(&measurement, &process));
+        assert!(!is_healthcheck(&measurement, &[], &process));
         let empty = ExecProcess {
             args: Vec::new(),
             ..process.clone()
         };
-        assert!(!is_healthcheck(&measurement, &empty));
+        assert!(!is_healthcheck(&measurement, &[], &empty));
     }
+}
+
+#[test]
+fn what_every_rule_names_is_one_and_nothing_else() {
+    let named = |argv: &[&str]| {
+        let mut rule = crate::fixture::app("payments.postgres", 1).rule;
+        rule.healthcheck = Some(argv.iter().map(ToString::to_string).collect());
+        rule
+    };
+    let json = HEALTHCHECK.replace("pg_isready", "true");
+    let process = ExecProcess::parse(json.as_bytes()).unwrap();
+    let (its, other) = (named(&["/bin/sh", "-c", "true"]), named(&["true"]));
+    let none = crate::fixture::app("payments.web", 1).rule;
+    assert!(is_healthcheck(&measurement(), &[&its, &its], &process));
+    for rules in [&[][..], &[&other], &[&none], &[&its, &other], &[&its, &none]] {
+        assert!(!is_healthcheck(&measurement(), rules, &process));
+    }
+    for (old, new) in [
+        (r#""uid": 999"#, r#""uid": 0"#),
+        (r#""terminal": false"#, r#""terminal": true"#),
+    ] {
+        let process = ExecProcess::parse(json.replace(old, new).as_bytes()).unwrap();
+        assert!(!is_healthcheck(&measurement(), &[&its], &process), "{new}");
+    }
+    // The image's own is one with any rule.
+    let process = ExecProcess::parse(HEALTHCHECK.as_bytes()).unwrap();
+    assert!(is_healthcheck(&measurement(), &[&its], &process));
+    let empty = ExecProcess {
+        args: Vec::new(),
+        ..process
+    };
+    assert!(!is_healthcheck(&measurement(), &[&named(&[])], &empty));
 }
 
 #[test]

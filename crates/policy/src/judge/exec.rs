@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 impl Judge {
     /// Decides whether a process may be added to a container that holds these volumes. Every one of them must
-    /// allow it: by a grant with `exec`, or, for the image's own healthcheck, by any grant that still holds.
+    /// allow it: by a grant with `exec`, or, for a healthcheck of the image's own or the rule's, by any grant that still holds.
     ///
     /// What the process itself would hold is judged by [`refuse_reaching`](crate::refuse_reaching).
     ///

@@ -264,7 +264,7 @@ impl<'a> Question<'a> {
         let tenant = tenant.ok_or(Remedy::None)?;
         let label = closest.map_or("app", |candidate| candidate.app.name.label().as_str());
         let name = self.free_name(tenant, label).ok_or(Remedy::None)?;
-        let mut rule = learn::learn(&name, self.measurement).rule;
+        let mut rule = learn::learn(&name, self.measurement, None).rule;
         rule.ticket = closest.is_some_and(|candidate| candidate.app.rule.ticket);
         self.fits(&rule, &name)?;
         Ok((name, rule))
@@ -304,7 +304,7 @@ impl<'a> Question<'a> {
         let Some(name) = named else {
             return Remedy::None;
         };
-        let mut rule = learn::learn(&name, self.measurement).rule;
+        let mut rule = learn::learn(&name, self.measurement, None).rule;
         rule.allow.extend(self.measurement.privileges.iter().cloned());
         let shared = reaches(self.measurement).into_iter();
         rule.allow
