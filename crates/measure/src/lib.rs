@@ -8,7 +8,6 @@
 //! |---|---|
 //! | `docker` | Docker's state on disk (classic image store, overlay2) |
 //! | `config` | the bundle's config.json, as far as it matters |
-//! | `strict_json` | documents that two readers could read differently are refused |
 //! | `mounts`, `namespaces`, `privileges` | what config.json asks for, judged against an engine's ordinary container |
 //! | `environment` | what of the environment comes from outside |
 //! | `own_layer` | where the root filesystem is not the image's |
@@ -19,12 +18,13 @@
 mod config;
 mod docker;
 mod environment;
+#[cfg(feature = "judge")]
+pub mod judge;
 mod mounts;
 mod namespaces;
 mod own_layer;
 mod privileges;
 mod state_tree;
-mod strict_json;
 mod ticket;
 
 pub use docker::Docker;

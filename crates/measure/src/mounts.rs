@@ -69,6 +69,16 @@ pub(crate) fn measure(
         .collect()
 }
 
+/// What a mount is whose source nobody has opened, and whether it is read-only.
+///
+/// # Errors
+/// None that there is without a source.
+#[cfg(feature = "judge")]
+pub(crate) fn without_source(mount: &Mount) -> Result<(MountKind, bool)> {
+    let kind = kind(mount, None, &EngineFiles::new(), &|_| Ok(None))?;
+    Ok((kind, read_only(mount)))
+}
+
 fn options(mount: &Mount) -> impl DoubleEndedIterator<Item = &str> {
     mount.options.iter().flatten().map(String::as_str)
 }

@@ -4,8 +4,8 @@
 use super::{Refusal, held, record};
 use crate::daemon::Daemon;
 use crate::sealed;
-use cofferdam_model::{Attachment, ContainerId, Kind, Measurement, Problem, Result};
-use cofferdam_policy::{ExecProcess, is_healthcheck, refuse_other_code, refuse_reaching};
+use cofferdam_model::{Attachment, ContainerId, ExecProcess, Kind, Measurement, Problem, Result};
+use cofferdam_policy::{is_healthcheck, refuse_other_code, refuse_reaching};
 use jiff::Timestamp;
 use tracing::debug;
 

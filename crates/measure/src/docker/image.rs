@@ -1,7 +1,7 @@
 //! `imagedb/content/sha256/<digest>`: the image's config (OCI image-spec, "Image Configuration").
 
 use crate::state_tree::StateTree;
-use cofferdam_model::{Problem, Result, Sha256};
+use cofferdam_model::{Problem, Result, Sha256, json};
 use serde::Deserialize;
 use sha2::{Digest, Sha256 as Hasher};
 
@@ -76,8 +76,10 @@ pub(super) fn read(state: &StateTree, digest: Sha256) -> Result<Image> {
         ))
         .remedy("remove the image and pull it again"));
     }
-    let image: ImageConfig = serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::corrupt(format!("cannot read {}: {error}", state.shown(&place))))?;
+    let image: ImageConfig = serde_json::from_slice(&bytes).map_err(|error| {
+        let words = json::words(&error);
+        Problem::corrupt(format!("cannot read {}: {words}", state.shown(&place)))
+    })?;
     let execution = image.config.unwrap_or_default();
     let healthcheck = healthcheck(&execution);
     let cwd = cwd(&execution)?;
