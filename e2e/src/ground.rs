@@ -53,7 +53,7 @@ const fn need_of_docker(program: &'static str, packages: &'static [&'static str]
 }
 
 /// Everything that the private host uses, and the unit tests beside it.
-const FOR_HOST: [Need; 21] = [
+const FOR_HOST: [Need; 22] = [
     need("dockerd", &["docker.io"]),
     need("docker", &["docker.io", "docker-cli"]),
     need_of_docker("docker-compose", &["docker-compose", "docker-compose-v2"]),
@@ -71,9 +71,10 @@ const FOR_HOST: [Need; 21] = [
     need("timeout", &["coreutils"]),
     need("pgrep", &["procps"]),
     need("nsenter", &["util-linux"]),
-    need("openssl", &["openssl"]),        // crates/deed: keys in PEM
-    need("age", &["age"]),                // crates/keys: wrapped keys
-    need("softhsm2-util", &["softhsm2"]), // crates/keys: PKCS#11
+    need("c++", &["g++"]),                                     // the fuzzer's own half
+    need("openssl", &["openssl"]),                             // crates/deed: keys in PEM
+    need("age", &["age"]),                                     // crates/keys: wrapped keys
+    need("softhsm2-util", &["softhsm2"]),                      // crates/keys: PKCS#11
     need_of_python("cryptography", &["python3-cryptography"]), // crates/disk/tests/stranger.py
 ];
 

@@ -1,10 +1,13 @@
-//! The judges of the sealed disk, for as long as one likes: simulated lives, and fuzzing.
+//! Judges for as long as one likes: simulated lives of the sealed disk, and fuzzing of all that parses what others wrote.
 //!
 //! Fuzzing needs no nightly compiler: libFuzzer's instrumentation is asked of the stable one by its own options, as
 //! cargo-fuzz does with `--sanitizer none`. A sanitizer would look for faults of memory, which code without `unsafe` has
 //! not.
 
-use crate::build::{cargo, repository, target};
+use crate::{
+    build::{cargo, repository, target},
+    totals::Totals,
+};
 use e2e::{Failure, Outcome, failure::During, progress::step};
 use std::{path::Path, process::Command};
 
@@ -37,15 +40,40 @@ pub(crate) fn lives(count: u64, seed: u64) -> Outcome {
     ])
 }
 
+/// Seconds for each target where all that is asked is whether what is kept surprises none, and what comes to mind at once.
+const BRIEFLY: u64 = 3;
+
+/// Fuzzes every target briefly, whatever the first one finds.
+///
+/// # Errors
+/// Where they do not build.
+pub(crate) fn fuzz_briefly() -> Outcome<Totals> {
+    let mut totals = Totals::default();
+    each(None, |one| {
+        let ended = one(BRIEFLY);
+        if let Err(failure) = &ended {
+            eprintln!("{failure}");
+        }
+        totals += Totals::one(ended.is_ok());
+        Ok(())
+    })?;
+    Ok(totals)
+}
+
 /// Fuzzes one target, or each in turn.
 ///
 /// # Errors
 /// Where one is surprised: the bytes that did it are named.
 pub(crate) fn fuzz(only: Option<&str>, seconds: u64) -> Outcome {
-    let work = target()?.join("fuzz");
-    let corpus = work.join("corpus");
+    each(only, |one| one(seconds))
+}
+
+/// Builds the targets, and has `work` fuzz one, or each in turn, for so many seconds.
+fn each(only: Option<&str>, mut work: impl FnMut(&dyn Fn(u64) -> Outcome) -> Outcome) -> Outcome {
+    let place = target()?.join("fuzz");
+    let corpus = place.join("corpus");
     std::fs::create_dir_all(&corpus)?;
-    step("building the fuzz targets", || build(&work))?;
+    step("building the fuzz targets", || build(&place))?;
     let seeds = corpus.display().to_string();
     cargo(&[
         "run",
@@ -68,7 +96,7 @@ pub(crate) fn fuzz(only: Option<&str>, seconds: u64) -> Outcome {
         return Err(Failure::new("there is no such target; see fuzz/fuzz_targets"));
     }
     for name in names {
-        step(&name, || one(&work, &name, &kept, seconds))?;
+        work(&|seconds| step(&name, || one(&place, &name, &kept, seconds)))?;
     }
     Ok(())
 }
@@ -95,6 +123,9 @@ fn one(work: &Path, name: &str, kept: &Path, seconds: u64) -> Outcome {
         .arg(kept.join(name))
         .arg(format!("-max_total_time={seconds}"))
         .arg("-max_len=5000")
+        // What takes ten seconds or a gigabyte for five thousand bytes is a surprise as well.
+        .arg("-timeout=10")
+        .arg("-rss_limit_mb=1024")
         .arg("-verbosity=0")
         .arg(format!("-artifact_prefix={}/{name}-", work.display()))
         .status()

@@ -2,12 +2,12 @@
 //!
 //! | verb | what it does |
 //! |---|---|
-//! | `test` | installs what the machine lacks, then checks, unit, golden and end-to-end tests |
+//! | `test` | installs what the machine lacks, then checks, fuzzes briefly, and runs unit, golden and end-to-end tests |
 //! | `check` | formatting, lints, licences |
 //! | `demo` | shows on a private Docker what Cofferdam is for |
 //! | `bench` | measures beside a rival and holds the result against the promised number |
 //! | `lives` | leads simulated lives of the sealed disk, with crashes and damage |
-//! | `fuzz` | fuzzes the parsers of what lies on a sealed disk's store, and of deeds, tickets and ledgers |
+//! | `fuzz` | fuzzes the parsers of what others wrote: stores, deeds, tickets, ledgers, config.json, an engine's state, requests |
 //! | `soak` | crashes a sealed disk under load again and again |
 //! | `attack` | attacks a private Docker in every way we know, without Cofferdam and with it |
 //! | `install` | puts the release build where a host expects it |

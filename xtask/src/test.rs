@@ -2,7 +2,7 @@
 
 use crate::{
     build::{self, cargo_command, target},
-    check, outside,
+    check, judge, outside,
     totals::Totals,
 };
 use e2e::{Outcome, failure::During, ground, progress::step, suite};
@@ -11,7 +11,7 @@ use std::{
     process::Stdio,
 };
 
-/// Ground, checks, unit and golden tests, end-to-end cases, totals: a later part runs also where an earlier
+/// Ground, checks, brief fuzzing, unit and golden tests, end-to-end cases, totals: a later part runs also where an earlier
 /// one failed.
 pub(crate) fn run(filter: &str, install: bool) -> Outcome<u8> {
     ground::prepare(install)?;
@@ -21,6 +21,9 @@ pub(crate) fn run(filter: &str, install: bool) -> Outcome<u8> {
     } else {
         Totals::default()
     };
+    if filter.is_empty() {
+        totals += step("fuzzing, briefly", judge::fuzz_briefly)?;
+    }
     totals += step("unit and golden tests", || unit_tests(filter))?;
     totals += step("end-to-end cases", || end_to_end(filter))?;
     println!("{totals}");

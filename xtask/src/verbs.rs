@@ -56,7 +56,7 @@ enum Verb {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Fuzz the parsers of what lies on a sealed disk's store, and of deeds, tickets and ledgers.
+    /// Fuzz the parsers of what others wrote: stores, deeds, tickets, ledgers, config.json, an engine's state, requests.
     Fuzz {
         /// Which; all in turn, if none is named.
         target: Option<String>,

@@ -3,6 +3,7 @@
 //! | room | subject |
 //! |---|---|
 //! | `start` | from settings to a running daemon, and to a clean end |
+//! | `confinement` | what the daemon takes from itself first |
 //! | `daemon` | the parts that every room works with |
 //! | `faces` | the three sockets: runtime, admin API, Docker volume plugin |
 //! | `road` | measure → decide → open, and the leases that come of it |
@@ -12,6 +13,7 @@
 //! | `ledger` | the record of it all, kept open |
 //! | `docker_api` | the one question that Docker's API is asked |
 
+mod confinement;
 mod daemon;
 mod docker_api;
 mod faces;

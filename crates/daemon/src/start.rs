@@ -1,10 +1,10 @@
 //! From settings to a running daemon, and to a clean end.
 //!
-//! The order matters: the registry's lock comes before the sockets, so that a second daemon takes nothing away from
+//! The order matters: the daemon confines itself while it has one thread; the registry's lock comes before the sockets, so that a second daemon takes nothing away from
 //! the first; leases are taken up again before anybody can ask for a new one.
 
 use crate::daemon::Daemon;
-use crate::{faces, road};
+use crate::{confinement, faces, road};
 use cofferdam_linux::file::reopen;
 use cofferdam_model::{LogFormat, Problem, Result, Settings};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -33,6 +33,7 @@ pub(crate) fn run(config: Option<&Path>) -> Result<()> {
     // The host's identity and volume keys pass through this process.
     cofferdam_linux::memory::undumpable()
         .map_err(|error| Problem::internal(format!("cannot keep memory out of dumps: {error}")))?;
+    confinement::restrain()?;
     // What is made for everybody to see says so itself; a stricter mask of the caller's would hide placeholders.
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let runtime = tokio::runtime::Builder::new_multi_thread()

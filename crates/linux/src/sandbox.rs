@@ -3,10 +3,11 @@
 //!
 //! | room | subject |
 //! |---|---|
-//! | [`calls`] | which system calls are left |
+//! | [`restraint`] | the same for a process that needs much: what it never needs |
+//! | [`calls`] | which system calls are left, or taken |
 //! | `filter` | seccomp(2): from that list to the kernel's program |
 //! | `landlock` | landlock(7): which files are left |
-//! | `capabilities` | capabilities(7): none are left |
+//! | `capabilities` | capabilities(7): which are left |
 //! | [`report`] | what holds, what does not, and why |
 //!
 //! What this does not do: change the user. A process of root's still owns root's files, so it is Landlock that
@@ -18,11 +19,14 @@ mod capabilities;
 mod filter;
 mod landlock;
 pub mod report;
+pub mod restraint;
 
 pub use calls::Calls;
 pub use report::{Measure, Report};
+pub use restraint::Restraint;
 
 use crate::{memory, process};
+use rustix::thread::CapabilitySet;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,12 +65,7 @@ impl Confinement<'_> {
     /// time; `Unsupported` without Landlock where that is required. After any other error, the kernel's own, the
     /// process is confined by half: end it.
     pub fn apply(self) -> io::Result<Report> {
-        if BEGUN.load(Ordering::SeqCst) {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "this process has confined itself before; do it once, at the start",
-            ));
-        }
+        begun_before()?;
         alone()?;
         let landlock = landlock::Ruleset::best();
         if let (Strictness::Required, Err(error)) = (self.files, &landlock) {
@@ -74,7 +73,7 @@ impl Confinement<'_> {
         }
         // Asked for once, the kernel's parameters are remembered; later, they could not be read any more.
         rustix::param::page_size();
-        BEGUN.store(true, Ordering::SeqCst);
+        begin()?;
         let mut report = Report::default();
         memory::undumpable()?;
         report.holds_now(Measure::NotDumpable);
@@ -82,8 +81,12 @@ impl Confinement<'_> {
         report.add(Measure::IoFlusher, process::io_flusher());
         rustix::thread::set_no_new_privs(true)?;
         report.holds_now(Measure::NoNewPrivileges);
-        report.add(Measure::EmptyBoundingSet, capabilities::empty_bounding_set());
-        capabilities::drop_all()?;
+        let none = CapabilitySet::empty();
+        report.add(
+            Measure::EmptyBoundingSet,
+            capabilities::keep_in_bounding_set(none),
+        );
+        capabilities::keep(none)?;
         report.holds_now(Measure::NoCapabilities);
         match landlock {
             Ok(ruleset) => ruleset.enforce(self.beneath, &mut report)?,
@@ -93,6 +96,23 @@ impl Confinement<'_> {
         report.holds_now(Measure::Calls);
         Ok(report)
     }
+}
+
+/// Fails the second time.
+fn begin() -> io::Result<()> {
+    begun_before()?;
+    BEGUN.store(true, Ordering::SeqCst);
+    Ok(())
+}
+
+fn begun_before() -> io::Result<()> {
+    if BEGUN.load(Ordering::SeqCst) {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "this process has confined itself before; do it once, at the start",
+        ));
+    }
+    Ok(())
 }
 
 /// Succeeds where this is the process's only thread: capabilities and Landlock are each thread's own.

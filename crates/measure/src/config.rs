@@ -1,57 +1,8 @@
 //! The bundle's config.json, as far as it matters (OCI runtime-spec 1.x).
 
-use crate::strict_json;
-use cofferdam_model::{Problem, Result};
+use cofferdam_model::{Problem, Result, json};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// Every key that is read below. One that differs by its case alone is refused.
-const KEYS: [&str; 44] = [
-    "process",
-    "args",
-    "env",
-    "cwd",
-    "user",
-    "uid",
-    "gid",
-    "additionalGids",
-    "capabilities",
-    "bounding",
-    "effective",
-    "permitted",
-    "inheritable",
-    "ambient",
-    "root",
-    "path",
-    "mounts",
-    "destination",
-    "type",
-    "source",
-    "options",
-    "uidMappings",
-    "gidMappings",
-    "containerID",
-    "hostID",
-    "size",
-    "linux",
-    "namespaces",
-    "devices",
-    "resources",
-    "allow",
-    "major",
-    "minor",
-    "access",
-    "seccomp",
-    "defaultAction",
-    "listenerPath",
-    "maskedPaths",
-    "annotations",
-    "noNewPrivileges",
-    "readonlyPaths",
-    "terminal",
-    "hooks",
-    "vm",
-];
 
 /// config.json.
 #[derive(Debug, Deserialize)]
@@ -219,7 +170,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Config> {
             "config.json is longer than {LENGTH_MAX} bytes"
         )));
     }
-    let config: Config = strict_json::parse("config.json", bytes, &KEYS)?;
+    let config: Config = json::read_strictly("config.json", bytes, &json::CONFIG_KEYS)?;
     if config.process.args.is_empty() {
         return Err(Problem::invalid(
             "config.json names no program to run (process.args)",

@@ -8,7 +8,6 @@
 //! |---|---|
 //! | `docker` | Docker's state on disk (classic image store, overlay2) |
 //! | `config` | the bundle's config.json, as far as it matters |
-//! | `strict_json` | documents that two readers could read differently are refused |
 //! | `mounts`, `namespaces`, `privileges` | what config.json asks for, judged against an engine's ordinary container |
 //! | `environment`, `groups` | what of the environment, and which extra groups, come from outside |
 //! | `landing` | where a mount really goes, and whether the image has files there |
@@ -21,13 +20,14 @@ mod config;
 mod docker;
 mod environment;
 mod groups;
+#[cfg(feature = "judge")]
+pub mod judge;
 mod landing;
 mod mounts;
 mod namespaces;
 mod own_layer;
 mod privileges;
 mod state_tree;
-mod strict_json;
 mod ticket;
 
 pub use docker::Docker;

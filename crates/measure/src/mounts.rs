@@ -94,6 +94,16 @@ pub(crate) fn land(mounts: &mut [MeasuredMount], root: BorrowedFd<'_>, data: &[S
     Ok(())
 }
 
+/// What a mount is whose source nobody has opened, and whether it is read-only.
+///
+/// # Errors
+/// None that there is without a source.
+#[cfg(feature = "judge")]
+pub(crate) fn without_source(mount: &Mount) -> Result<(MountKind, bool)> {
+    let kind = kind(mount, None, &EngineFiles::new(), &|_| Ok(None))?;
+    Ok((kind, read_only(mount)))
+}
+
 fn options(mount: &Mount) -> impl DoubleEndedIterator<Item = &str> {
     mount.options.iter().flatten().map(String::as_str)
 }

@@ -283,7 +283,7 @@ impl FromStr for Privilege {
         };
         match text.split_once(':') {
             Some(("cap", name)) => Ok(Privilege::Capability(
-                name.trim_start_matches("CAP_").to_ascii_uppercase(),
+                name.to_ascii_uppercase().trim_start_matches("CAP_").to_owned(),
             )),
             Some(("device", device)) => Ok(Privilege::Device(device.to_owned())),
             Some(("block-device", device)) => Ok(Privilege::BlockDevice(device.to_owned())),
@@ -354,6 +354,8 @@ mod tests {
             "cap:CAP_NET_ADMIN".parse::<Privilege>().unwrap().to_string(),
             "cap:NET_ADMIN"
         );
+        let small: Privilege = "cap:cap_sys_admin".parse().unwrap();
+        assert!(small.reaches_out(), "in whichever case it is written");
         assert!("root".parse::<Privilege>().is_err());
     }
 

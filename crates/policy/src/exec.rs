@@ -1,72 +1,10 @@
 //! Processes that are added to a running container: is it a healthcheck, the image's own or the one that the rule names?
 //!
-//! A healthcheck is known by what it runs, where and as whom, never by what the engine calls it. The process
-//! arrives as JSON that the real runtime, written in Go, will read again; what the two would read differently
-//! (keys in another case, keys twice) is refused.
+//! A healthcheck is known by what it runs, where and as whom, never by what the engine calls it.
 
 use crate::rule::{self, Mismatch};
-use cofferdam_model::{App, LaunchRule, Measurement, Owner, Privilege, Problem, Result};
-use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// The longest process description that is read, in bytes.
-const LONGEST: usize = 1 << 20;
-
-/// A process as the bundle's `process` describes it (OCI runtime-spec, config, "Process").
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExecProcess {
-    /// Its argv.
-    pub args: Vec<String>,
-    /// Its environment, `NAME=value`.
-    pub env: Vec<String>,
-    /// Its working directory.
-    pub cwd: String,
-    /// Its uid and gid.
-    pub owner: Owner,
-    /// Its supplementary groups.
-    pub groups: Vec<u32>,
-    /// It gets a terminal.
-    pub terminal: bool,
-    /// Every capability that any of its sets holds, without `CAP_`.
-    pub capabilities: BTreeSet<String>,
-}
-
-impl ExecProcess {
-    /// Reads the JSON of an OCI process.
-    ///
-    /// # Errors
-    /// `Invalid` when it is longer than 1 MiB, no JSON, no process, or names a key in a form that another
-    /// reader could take for a second one.
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
-        if bytes.len() > LONGEST {
-            return Err(wrong("it is longer than 1 MiB"));
-        }
-        let raw: RawProcess = serde_json::from_slice(bytes).map_err(|error| wrong(&error.to_string()))?;
-        no_doubles(
-            &raw.rest,
-            &["args", "env", "cwd", "user", "terminal", "capabilities"],
-        )?;
-        no_doubles(&raw.user.rest, &["uid", "gid", "additionalGids"])?;
-        Ok(ExecProcess {
-            args: raw.args,
-            env: raw.env.unwrap_or_default(),
-            cwd: raw.cwd,
-            owner: Owner {
-                uid: raw.user.uid,
-                gid: raw.user.gid,
-            },
-            groups: raw.user.additional_gids.unwrap_or_default(),
-            terminal: raw.terminal,
-            capabilities: raw.capabilities.map_or_else(BTreeSet::new, |sets| {
-                sets.into_values()
-                    .flatten()
-                    .flatten()
-                    .map(|name| bare(&name))
-                    .collect()
-            }),
-        })
-    }
-}
+use cofferdam_model::{App, ExecProcess, LaunchRule, Measurement, Privilege, Problem, Result};
+use std::collections::BTreeSet;
 
 /// Whether the process is the container's own healthcheck: the image's argv, or what every one of the rules names, with the
 /// container's own environment, directory, user and groups, no terminal, and no capability beyond the container's.
@@ -127,52 +65,6 @@ pub fn refuse_other_code(app: &App, measurement: &Measurement) -> Result<()> {
         ))
         .remedy("make the container anew")),
     }
-}
-
-#[derive(Deserialize)]
-struct RawProcess {
-    args: Vec<String>,
-    #[serde(default)]
-    env: Option<Vec<String>>,
-    cwd: String,
-    user: RawUser,
-    #[serde(default)]
-    terminal: bool,
-    /// Sets by name; whatever the sets are called, none may hold more.
-    #[serde(default)]
-    capabilities: Option<BTreeMap<String, Option<Vec<String>>>>,
-    #[serde(flatten)]
-    rest: BTreeMap<String, serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct RawUser {
-    uid: u32,
-    gid: u32,
-    #[serde(default, rename = "additionalGids")]
-    additional_gids: Option<Vec<u32>>,
-    #[serde(flatten)]
-    rest: BTreeMap<String, serde::de::IgnoredAny>,
-}
-
-/// Refuses keys that Go's decoder would take for one of the known ones: it ignores case, with Unicode's rules.
-fn no_doubles(rest: &BTreeMap<String, serde::de::IgnoredAny>, known: &[&str]) -> Result<()> {
-    let double = |key: &str| !key.is_ascii() || known.iter().any(|known| known.eq_ignore_ascii_case(key));
-    match rest.keys().find(|key| double(key)) {
-        Some(key) => Err(wrong(&format!("{} is not a key of it", crate::shown::text(key)))),
-        None => Ok(()),
-    }
-}
-
-fn bare(capability: &str) -> String {
-    let upper = capability.to_ascii_uppercase();
-    upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
-}
-
-fn wrong(what: &str) -> Problem {
-    Problem::invalid(format!(
-        "the added process is not described as OCI wants it: {what}"
-    ))
 }
 
 #[cfg(test)]

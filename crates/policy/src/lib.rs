@@ -33,7 +33,7 @@ mod shown;
 #[cfg(test)]
 mod fixture;
 
-pub use exec::{ExecProcess, is_healthcheck, refuse_other_code, refuse_reaching};
+pub use exec::{is_healthcheck, refuse_other_code, refuse_reaching};
 pub use facts::Facts;
 pub use judge::{Admitted, Bound, Explanation, Judge, Verdict};
 pub use learn::{Learned, learn};

@@ -3,11 +3,10 @@
 
 use crate::{arguments::Invocation, verbs};
 use cofferdam_linux::file;
-use cofferdam_model::{ContainerId, Privilege, Problem, Result, Settings};
+use cofferdam_model::{ContainerId, ExecProcess, Privilege, Problem, Result, Settings};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::Path;
 
 /// The longest state of a runtime, in bytes.
@@ -19,7 +18,7 @@ const STATE_MAX: usize = 64 << 20;
 /// `denied`, naming them; also where nobody can tell what the container was started with.
 pub(crate) fn refuse_more_than_it_has(settings: &Settings, invocation: &Invocation) -> Result<()> {
     let asked = match invocation.exec_process()? {
-        Some(path) => capabilities(&parsed(File::from(verbs::read_process(&path)?))?, "/capabilities"),
+        Some(path) => ExecProcess::parse(&verbs::read_process(&path)?)?.capabilities,
         None => bare(invocation.exec_capabilities()?.iter().map(String::as_str)),
     };
     let reaching: Vec<String> = asked
@@ -66,11 +65,6 @@ fn read(path: &Path) -> io::Result<Value> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-fn parsed(process: File) -> Result<Value> {
-    serde_json::from_reader(BufReader::new(process))
-        .map_err(|error| Problem::invalid(format!("the added process cannot be read: {error}")))
-}
-
 /// All names in all sets.
 fn capabilities(document: &Value, pointer: &str) -> BTreeSet<String> {
     let sets = document.pointer(pointer).and_then(Value::as_object);
@@ -114,8 +108,20 @@ mod tests {
 
     #[test]
     fn an_added_process_reaches_no_further_than_its_container() {
-        let all = r#"{"capabilities":{"effective":["CAP_SYS_ADMIN","CAP_KILL"]}}"#;
-        let few = r#"{"capabilities":{"effective":["CAP_KILL"]}}"#;
+        let with = |capabilities: &str| {
+            format!(r#"{{"args":["sh"],"cwd":"/","user":{{"uid":0,"gid":0}},{capabilities}}}"#)
+        };
+        let all = &with(r#""capabilities":{"effective":["CAP_SYS_ADMIN","CAP_KILL"]}"#);
+        let few = &with(r#""capabilities":{"effective":["CAP_KILL"]}"#);
+        for hidden in [
+            r#""Capabilities":{"effective":["CAP_SYS_ADMIN"]}"#,
+            r#""capabilities":{},"capabilities":{"effective":["CAP_SYS_ADMIN"]}"#,
+        ] {
+            assert!(
+                refused(r#""CAP_KILL""#, "--process FILE", &with(hidden)),
+                "{hidden}"
+            );
+        }
         assert!(refused(r#""CAP_KILL""#, "--process FILE", all));
         assert!(!refused(r#""CAP_SYS_ADMIN""#, "--process FILE", all));
         assert!(!refused(r#""CAP_KILL""#, "--process FILE", few));

@@ -53,6 +53,36 @@ const CREATE: [(&str, Takes); 13] = [
     ("d", Takes::Nothing),
 ];
 
+/// The options of `restore`.
+const RESTORE: [(&str, Takes); 26] = [
+    ("bundle", Takes::Value),
+    ("b", Takes::Value),
+    ("console-socket", Takes::Value),
+    ("pid-file", Takes::Value),
+    ("image-path", Takes::Value),
+    ("work-path", Takes::Value),
+    ("parent-path", Takes::Value),
+    ("manage-cgroups-mode", Takes::Value),
+    ("status-fd", Takes::Value),
+    ("empty-ns", Takes::Value),
+    ("lsm-profile", Takes::Value),
+    ("lsm-mount-context", Takes::Value),
+    ("preserve-fds", Takes::Value),
+    ("tcp-established", Takes::Nothing),
+    ("ext-unix-sk", Takes::Nothing),
+    ("shell-job", Takes::Nothing),
+    ("file-locks", Takes::Nothing),
+    ("lazy-pages", Takes::Nothing),
+    ("auto-dedup", Takes::Nothing),
+    ("no-subreaper", Takes::Nothing),
+    ("no-pivot", Takes::Nothing),
+    ("no-new-keyring", Takes::Nothing),
+    ("keep", Takes::Nothing),
+    ("detach", Takes::Nothing),
+    ("d", Takes::Nothing),
+    ("tcp-close", Takes::Nothing),
+];
+
 /// The options of `exec` in a container that holds a volume.
 const EXEC: [(&str, Takes); 26] = [
     ("process", Takes::Value),
@@ -141,7 +171,23 @@ impl Invocation {
     /// # Errors
     /// `invalid` for an option that is not known, or anything but one container id.
     pub(crate) fn create(&self) -> Result<(PathBuf, ContainerId)> {
-        let (options, rest) = take_options(&self.rest, &CREATE, "of create")?;
+        self.bundle_and_container("create", &CREATE)
+    }
+
+    /// `restore`: the same.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub(crate) fn restore(&self) -> Result<(PathBuf, ContainerId)> {
+        self.bundle_and_container("restore", &RESTORE)
+    }
+
+    fn bundle_and_container(
+        &self,
+        verb: &str,
+        known: &[(&'static str, Takes)],
+    ) -> Result<(PathBuf, ContainerId)> {
+        let (options, rest) = take_options(&self.rest, known, &format!("of {verb}"))?;
         let bundle = options.iter().rev().find_map(|(name, value)| {
             matches!(*name, "bundle" | "b")
                 .then_some(value.as_ref())
@@ -149,7 +195,7 @@ impl Invocation {
         });
         let [container] = rest else {
             return Err(Problem::invalid(format!(
-                "create takes one container id, not {}",
+                "{verb} takes one container id, not {}",
                 rest.len()
             )));
         };
@@ -191,26 +237,6 @@ impl Invocation {
         self.rest
             .iter()
             .filter_map(|argument| container_id(argument).ok())
-    }
-
-    /// The bundle that `restore` names, by its option alone.
-    pub(crate) fn restore_bundle(&self) -> PathBuf {
-        let mut found = PathBuf::from(".");
-        let mut arguments = self.rest.iter();
-        while let Some(argument) = arguments.next() {
-            match argument.as_bytes() {
-                b"--bundle" | b"-bundle" | b"-b" | b"--b" => {
-                    found = arguments.next().map_or(found, PathBuf::from)
-                }
-                bytes => {
-                    let joined = [&b"--bundle="[..], b"-bundle=", b"-b=", b"--b="]
-                        .iter()
-                        .find_map(|prefix| bytes.strip_prefix(*prefix));
-                    found = joined.map_or(found, |path| PathBuf::from(OsStr::from_bytes(path)));
-                }
-            }
-        }
-        found
     }
 }
 
@@ -359,16 +385,22 @@ mod tests {
 
     #[test]
     fn restore_names_its_bundle() {
+        let restored = |line: &str| parse(line).unwrap().restore();
+        let bundle = |line: &str| restored(line).unwrap().0;
         assert_eq!(
-            parse("restore --work-path /w --bundle /b --detach a1")
-                .unwrap()
-                .restore_bundle(),
+            bundle("restore --work-path /w --bundle /b --detach a1"),
             PathBuf::from("/b")
         );
-        assert_eq!(
-            parse("restore -b=/c a1").unwrap().restore_bundle(),
-            PathBuf::from("/c")
-        );
-        assert_eq!(parse("restore a1").unwrap().restore_bundle(), PathBuf::from("."));
+        assert_eq!(bundle("restore -b=/c a1"), PathBuf::from("/c"));
+        assert_eq!(bundle("restore a1"), PathBuf::from("."));
+        // The value of another option is not taken for it.
+        assert_eq!(bundle("restore --work-path --bundle a1"), PathBuf::from("."));
+        for line in [
+            "restore --work-path --bundle /x a1",
+            "restore --unknown a1",
+            "restore",
+        ] {
+            assert!(restored(line).is_err(), "{line}");
+        }
     }
 }

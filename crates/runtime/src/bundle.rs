@@ -3,6 +3,7 @@
 //! What is judged are these bytes and these descriptors. The bytes that the real runtime reads are made from
 //! them; the bundle on disk is never asked again.
 
+use crate::document;
 use cofferdam_linux::file;
 use cofferdam_model::{Problem, Result};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -11,9 +12,6 @@ use serde_json::Value;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-
-/// The longest config.json, in bytes.
-const CONFIG_MAX: usize = 16 << 20;
 
 /// One bundle (OCI runtime-spec, "Filesystem Bundle").
 #[derive(Debug)]
@@ -34,7 +32,8 @@ impl Bundle {
     /// Reads the bundle at `path`.
     ///
     /// # Errors
-    /// `invalid` where there is no directory, or no config.json that can be parsed (at most 16 MiB, at most 128 levels).
+    /// `invalid` where there is no directory, no config.json that every reader reads the same way (at most 16 MiB), or a bound source
+    /// that is not there.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let shown = path.display();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -49,16 +48,12 @@ impl Bundle {
         .map_err(|error| {
             Problem::invalid(format!("cannot open config.json in the bundle {shown}: {error}"))
         })?;
-        let bytes = file::read_limited(File::from(config), CONFIG_MAX).map_err(|error| {
+        let bytes = file::read_limited(File::from(config), document::LENGTH_MAX).map_err(|error| {
             Problem::invalid(format!("cannot read config.json in the bundle {shown}: {error}"))
         })?;
-        let config: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            Problem::invalid(format!("cannot parse config.json in the bundle {shown}: {error}"))
-        })?;
-        let sources = open_sources(
-            mounts(&config)
-                .map_err(|problem| problem.context(format_args!("config.json in the bundle {shown}")))?,
-        )?;
+        let config = document::read(&bytes)
+            .map_err(|problem| problem.context(format_args!("in the bundle {shown}")))?;
+        let sources = open_sources(&directory, &config)?;
         Ok(Bundle {
             path: path.to_owned(),
             bytes,
@@ -103,45 +98,23 @@ impl Bundle {
     }
 }
 
-/// The mounts of config.json. A document that could not be one is refused here, before anything relies on it.
-fn mounts(config: &Value) -> Result<&[Value]> {
-    let wrong = || Problem::invalid("it is not what the OCI runtime specification describes");
-    match config.as_object().ok_or_else(wrong)?.get("mounts") {
-        None | Some(Value::Null) => Ok(&[]),
-        Some(Value::Array(mounts)) if mounts.iter().all(Value::is_object) => Ok(mounts),
-        Some(_) => Err(wrong()),
-    }
-}
-
-/// Opens what the bind mounts bind. What is not there now must not be there later, when nobody looks at it any more: the real runtime
+/// Opens what the mounts bind. What is not there now must not be there later, when nobody looks at it any more: the real runtime
 /// would resolve its name anew.
-fn open_sources(mounts: &[Value]) -> Result<Vec<(usize, OwnedFd)>> {
+fn open_sources(bundle: &OwnedFd, config: &Value) -> Result<Vec<(usize, OwnedFd)>> {
     let mut sources = Vec::new();
-    for (index, source) in mounts
-        .iter()
-        .enumerate()
-        .filter_map(|(index, mount)| Some((index, bind_source(mount)?)))
-    {
-        match rustix::fs::openat(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(opened) => sources.push((index, opened)),
-            // What is no bind mount only has a name that looks like a path.
-            Err(Errno::NOENT | Errno::NOTDIR) if !mounts.get(index).is_some_and(binds) => {}
+    for source in document::sources(config) {
+        match rustix::fs::openat(bundle, source.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(opened) => sources.push((source.index, opened)),
+            Err(Errno::NOENT | Errno::NOTDIR) if !source.binds => {}
             Err(error) => {
+                let shown: String = source.path.escape_debug().take(200).collect();
                 return Err(Problem::invalid(format!(
-                    "cannot open the mount source {source}: {error}"
+                    "cannot open the mount source {shown}: {error}"
                 )));
             }
         }
     }
     Ok(sources)
-}
-
-/// Whether the real runtime binds the source: by the mount's type or by one of its options.
-fn binds(mount: &Value) -> bool {
-    let options = mount.get("options").and_then(Value::as_array);
-    let mut options = options.into_iter().flatten().filter_map(Value::as_str);
-    mount.get("type").and_then(Value::as_str) == Some("bind")
-        || options.any(|option| matches!(option, "bind" | "rbind"))
 }
 
 fn may_be_placeholder(source: &OwnedFd) -> rustix::io::Result<bool> {
@@ -157,14 +130,6 @@ fn may_be_placeholder(source: &OwnedFd) -> rustix::io::Result<bool> {
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// The source of a mount that could be a bind mount: any that is an absolute path, whatever the mount claims to be.
-fn bind_source(mount: &Value) -> Option<&str> {
-    mount
-        .get("source")
-        .and_then(Value::as_str)
-        .filter(|source| source.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -190,13 +155,15 @@ mod tests {
             [0]
         );
         assert!(bundle.root().is_ok());
+        let relative = r#"{"mounts":[{"destination":"/a","type":"bind","source":"rootfs"}]}"#;
+        assert_eq!(self::bundle(relative).unwrap().1.sources.len(), 1);
         assert!(!bundle.may_have_placeholder().unwrap());
     }
 
     #[test]
     fn bundles_made_to_harm_are_refused() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        let huge = format!("\"{}\"", "x".repeat(CONFIG_MAX));
+        let huge = format!("\"{}\"", "x".repeat(document::LENGTH_MAX));
         for config in [
             "",
             "{",

@@ -3,15 +3,20 @@
 //! Everything else starts without a word to the daemon. So this errs on the side of asking: what is no such thing, the daemon says.
 
 use crate::bundle::Bundle;
+use crate::document;
 use cofferdam_linux::mount;
 use cofferdam_model::{ContainerId, Guarding, Privilege, Problem, Result, Settings, place};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use serde_json::Value;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What engines bind into every container of their own accord.
 const ENGINES_OWN: [&str; 4] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/shm"];
+
+/// Filesystems that bring nothing of the host's. Any other that is no bind mount (an overlay of host directories, a disk) may be a
+/// host path as well.
+const KERNELS_OWN: [&str; 7] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"];
 
 /// Why a container is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,19 +50,46 @@ fn binds_host_path(settings: &Settings, container: &ContainerId, bundle: &Bundle
         .join("containers")
         .join(container.as_str());
     let volumes = settings.docker.data_root.join("volumes");
+    if mounts_anything_else(&bundle.config) {
+        return Ok(true);
+    }
     // Where it cannot be told, somebody has.
     let granted = !matches!(settings.docker_volumes_granted().try_exists(), Ok(false));
     for (index, source) in &bundle.sources {
         let mount = bundle.config.pointer(&format!("/mounts/{index}"));
         let text = |key: &str| mount.and_then(|mount| mount.get(key)).and_then(Value::as_str);
         let path = PathBuf::from(text("source").unwrap_or_default());
-        let engines =
-            ENGINES_OWN.contains(&text("destination").unwrap_or_default()) && path.starts_with(&own);
+        let engines = is_engines_own(&own, text("destination").unwrap_or_default(), &path);
         if !engines && (granted || !is_local_volume(&path, &volumes, source.as_fd())?) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Whether it is a file that the engine made for this container alone, at its usual place.
+pub(crate) fn is_engines_own(own: &Path, destination: &str, source: &Path) -> bool {
+    let is_usual = ENGINES_OWN.contains(&destination);
+    is_usual && source.strip_prefix(own).is_ok_and(leads_down)
+}
+
+/// Whether a path has parts, of which none leads up again.
+fn leads_down(below: &Path) -> bool {
+    let mut parts = below.components().peekable();
+    parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Whether a filesystem is mounted that is neither bound nor the kernel's own.
+pub(crate) fn mounts_anything_else(config: &Value) -> bool {
+    let kind = |mount: &Value| {
+        mount
+            .get("type")
+            .and_then(Value::as_str)
+            .is_some_and(|kind| KERNELS_OWN.contains(&kind))
+    };
+    document::mounts(config)
+        .iter()
+        .any(|mount| !document::binds(mount) && !kind(mount))
 }
 
 /// Whether it is the directory of a volume of Docker's own, and nothing that is mounted there.
@@ -66,7 +98,7 @@ fn is_local_volume(path: &Path, volumes: &Path, source: BorrowedFd<'_>) -> Resul
         return Ok(false);
     };
     let parts: Vec<_> = below.components().collect();
-    if parts.len() != 2 || !below.ends_with("_data") {
+    if parts.len() != 2 || !below.ends_with("_data") || !leads_down(below) {
         return Ok(false);
     }
     let fail = |error: std::io::Error| Problem::internal(format!("cannot look at a mount's source: {error}"));
@@ -85,7 +117,7 @@ fn id(descriptor: BorrowedFd<'_>) -> Option<(u32, u32, u64)> {
 }
 
 /// Whether the container could reach others: by their namespaces, the host's devices, or what it may do.
-fn may_reach(config: &Value) -> bool {
+pub(crate) fn may_reach(config: &Value) -> bool {
     let Some(linux) = config.get("linux") else {
         return true;
     };
@@ -184,6 +216,35 @@ mod tests {
     #[test]
     fn an_ordinary_container_is_left_alone() {
         assert!(!may_reach(&ordinary()));
+    }
+
+    #[test]
+    fn the_engines_own_files_are_known_by_where_they_lie() {
+        let own = Path::new("/var/lib/docker/containers/3f2a");
+        let is = |destination, source: &str| is_engines_own(own, destination, Path::new(source));
+        assert!(is("/etc/hosts", "/var/lib/docker/containers/3f2a/hosts"));
+        assert!(is("/dev/shm", "/var/lib/docker/containers/3f2a/mounts/shm"));
+        assert!(!is("/etc/passwd", "/var/lib/docker/containers/3f2a/hosts"));
+        assert!(!is(
+            "/etc/hosts",
+            "/var/lib/docker/containers/3f2a/../../../../../etc/shadow"
+        ));
+        assert!(!is("/etc/hosts", "/var/lib/docker/containers/3f2a0/hosts"));
+        assert!(!is("/etc/hosts", "/var/lib/docker/containers/3f2a"));
+    }
+
+    #[test]
+    fn whatever_is_mounted_but_the_kernels_own_is_asked_about() {
+        let with = |mount: Value| mounts_anything_else(&json!({"mounts": [mount]}));
+        assert!(!with(json!({"type": "proc", "source": "proc"})));
+        assert!(!with(
+            json!({"type": "tmpfs", "source": "/etc", "options": ["rbind"]})
+        ));
+        assert!(with(
+            json!({"type": "overlay", "source": "overlay", "options": ["lowerdir=/etc:/usr"]})
+        ));
+        assert!(with(json!({"type": "ext4", "source": "LABEL=x"})));
+        assert!(with(json!({"source": "x"})));
     }
 
     #[test]

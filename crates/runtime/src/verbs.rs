@@ -9,7 +9,6 @@ use cofferdam_linux::file;
 use cofferdam_model::wire::Verb;
 use cofferdam_model::{ContainerId, ErrorKind, Guarding, Problem, Result, Settings};
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// The longest process description, in bytes.
@@ -59,52 +58,46 @@ fn only_observed(settings: &Settings, guarded: Guarded) -> bool {
 
 /// Another process beside a volume is judged; elsewhere it must not be able to do more than its container.
 fn exec(settings: &Settings, invocation: &Invocation) -> Result<()> {
-    let Some(container) = held(settings, invocation)? else {
+    let held = held(settings, invocation)?;
+    if held.is_empty() {
         return match settings.guard.neighbours {
             Guarding::Enforce => added::refuse_more_than_it_has(settings, invocation),
             Guarding::Observe | Guarding::Off => Ok(()),
         };
-    };
-    let process = invocation
-        .exec_process()?
-        .map(|path| read_process(&path))
-        .transpose()?;
+    }
+    let process = invocation.exec_process()?;
+    let process = process.map(|path| read_process(&path)).transpose()?;
     let verb = Verb::Exec {
         process: process.is_some(),
     };
-    ask::allow(
-        settings,
-        container,
-        runtime_root(settings, invocation),
-        verb,
-        process,
-    )
+    for container in held {
+        let sealed = process
+            .as_deref()
+            .map(|bytes| file::sealed("process", bytes))
+            .transpose();
+        let sealed = sealed
+            .map_err(|error| Problem::internal(format!("cannot keep the process in memory: {error}")))?;
+        let root = runtime_root(settings, invocation);
+        ask::allow(settings, container, root, verb.clone(), sealed)?;
+    }
+    Ok(())
 }
 
 /// A memory image of what works beside a volume is judged.
 fn checkpoint(settings: &Settings, invocation: &Invocation) -> Result<()> {
-    let Some(container) = held(settings, invocation)? else {
-        return Ok(());
-    };
-    ask::allow(
-        settings,
-        container,
-        runtime_root(settings, invocation),
-        Verb::Checkpoint,
-        None,
-    )
+    for container in held(settings, invocation)? {
+        let root = runtime_root(settings, invocation);
+        ask::allow(settings, container, root, Verb::Checkpoint, None)?;
+    }
+    Ok(())
 }
 
 /// A restored process was never measured.
 fn restore(settings: &Settings, invocation: &Invocation) -> Result<()> {
-    let bundle = Bundle::open(&invocation.restore_bundle())?;
+    let (path, container) = invocation.restore()?;
+    let bundle = Bundle::open(&path)?;
     plan::refuse_marked(&bundle)?;
-    let containers: Vec<_> = invocation.possible_containers().collect();
-    let mut guarded_for = bundle.may_have_placeholder()?;
-    for container in &containers {
-        guarded_for |= guarded(settings, container, &bundle)?.is_some();
-    }
-    if guarded_for {
+    if bundle.may_have_placeholder()? || guarded(settings, &container, &bundle)?.is_some() {
         return Err(Problem::denied(
             "a container with a volume, a host path or a way to others cannot be restored: what it runs cannot be measured",
         )
@@ -113,12 +106,13 @@ fn restore(settings: &Settings, invocation: &Invocation) -> Result<()> {
     Ok(())
 }
 
-/// The container that the command line names, where it holds a volume: the daemon keeps one file for each.
-fn held(settings: &Settings, invocation: &Invocation) -> Result<Option<ContainerId>> {
+/// The containers that the command line could mean, of those that hold a volume: the daemon keeps one file for each.
+fn held(settings: &Settings, invocation: &Invocation) -> Result<Vec<ContainerId>> {
     let directory = settings.held();
+    let mut held = Vec::new();
     for container in invocation.possible_containers() {
         match rustix::fs::stat(directory.join(container.as_str())) {
-            Ok(_) => return Ok(Some(container)),
+            Ok(_) => held.push(container),
             Err(rustix::io::Errno::NOENT) => {}
             Err(error) => {
                 return Err(Problem::internal(format!(
@@ -128,14 +122,13 @@ fn held(settings: &Settings, invocation: &Invocation) -> Result<Option<Container
             }
         }
     }
-    Ok(None)
+    Ok(held)
 }
 
-/// The bytes of a process description, in memory and unchangeable from here on.
-pub(crate) fn read_process(path: &Path) -> Result<OwnedFd> {
+/// The bytes of a process description.
+pub(crate) fn read_process(path: &Path) -> Result<Vec<u8>> {
     file::open_trusted(path)
         .and_then(|process| file::read_limited(process, PROCESS_MAX))
-        .and_then(|bytes| file::sealed("process", &bytes))
         .map_err(|error| Problem::invalid(format!("cannot read the process in {}: {error}", path.display())))
 }
 

@@ -3,6 +3,7 @@
 use super::{Scene, cases};
 use crate::{
     Outcome, Ran,
+    command::start,
     failure::{During, ensure},
     gate::Gate,
 };
@@ -25,6 +26,8 @@ cases!("bad_bundle":
     a_config_with_two_lists_of_mounts_opens_nothing,
     a_placeholder_by_another_path_is_still_known,
     an_annotation_that_steers_the_runtime_is_refused,
+    a_host_path_by_a_relative_source_or_an_overlay_is_refused,
+    what_runc_could_read_otherwise_is_refused_without_a_volume_as_well,
     an_id_that_is_a_path_is_refused,
     hooks_beside_a_volume_are_refused,
     a_mount_or_user_namespace_that_is_not_its_own_opens_nothing,
@@ -57,12 +60,26 @@ fn bundle(scene: &Scene, name: &str) -> Outcome<PathBuf> {
 fn changed(scene: &Scene, volume: &str, change: impl FnOnce(&mut Value) -> Outcome) -> Outcome<Ran> {
     let gate = Gate::shut()?;
     let running = scene.begin("gated", volume, &[], &[])?;
+    change_at(gate, change)?;
+    running.end()
+}
+
+/// The same for a container that asks for no volume.
+fn changed_without_volume(scene: &Scene, change: impl FnOnce(&mut Value) -> Outcome) -> Outcome<Ran> {
+    let gate = Gate::shut()?;
+    let line = ["run", "--rm", "--runtime", "gated", "tiny:1", "/bin/true"];
+    let running = start(&scene.host.command("docker", &line))?;
+    change_at(gate, change)?;
+    running.end()
+}
+
+fn change_at(gate: Gate, change: impl FnOnce(&mut Value) -> Outcome) -> Outcome {
     let path = gate.bundle()?.join("config.json");
     let mut config: Value = serde_json::from_slice(&fs::read(&path)?)?;
     change(&mut config)?;
     fs::write(&path, serde_json::to_vec(&config)?)?;
     gate.open()?;
-    running.end()
+    Ok(())
 }
 
 fn a_missing_bundle_is_refused(scene: &mut Scene) -> Outcome {
@@ -259,6 +276,49 @@ fn an_annotation_that_steers_the_runtime_is_refused(scene: &mut Scene) -> Outcom
         })?;
         ran.refused(&["cofferdam:", key])?;
     }
+    Ok(())
+}
+
+fn mounts(config: &mut Value) -> Outcome<&mut Vec<Value>> {
+    config
+        .get_mut("mounts")
+        .and_then(Value::as_array_mut)
+        .during("its mounts")
+}
+
+fn a_host_path_by_a_relative_source_or_an_overlay_is_refused(scene: &mut Scene) -> Outcome {
+    let up = "../".repeat(20) + "etc";
+    let ways = [
+        (
+            json!({"destination": "/x", "type": "bind", "source": up, "options": ["rbind"]}),
+            "is forbidden",
+        ),
+        (
+            json!({"destination": "/x", "type": "overlay", "source": "overlay", "options": ["lowerdir=/etc:/usr"]}),
+            "cannot be judged",
+        ),
+    ];
+    for (way, words) in ways {
+        let ran = changed_without_volume(scene, |config| {
+            mounts(config)?.push(way);
+            Ok(())
+        })?;
+        ran.refused(&[words])?;
+    }
+    changed_without_volume(scene, |_| Ok(()))?.ok()?;
+    Ok(())
+}
+
+fn what_runc_could_read_otherwise_is_refused_without_a_volume_as_well(scene: &mut Scene) -> Outcome {
+    let other = json!([{"destination": "/x", "type": "bind", "source": "/etc", "options": ["rbind"]}]);
+    let ran = changed_without_volume(scene, |config| {
+        config
+            .as_object_mut()
+            .during("an object")?
+            .insert("Mounts".to_owned(), other);
+        Ok(())
+    })?;
+    ran.refused(&["another case"])?;
     Ok(())
 }
 

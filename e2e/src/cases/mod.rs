@@ -4,6 +4,7 @@ mod api;
 mod authz;
 mod bad_bundle;
 mod bad_input;
+mod confined;
 mod crash;
 mod daemon_life;
 mod deny;
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Case> {
         tenants::CASES,
         tickets::CASES,
         daemon_life::CASES,
+        confined::CASES,
         crash::CASES,
         sealed::life::CASES,
         sealed::rotating::CASES,

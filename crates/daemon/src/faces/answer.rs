@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cofferdam_model::api::http_status;
-use cofferdam_model::{Problem, Result};
+use cofferdam_model::{Problem, Result, json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -18,8 +18,7 @@ use std::sync::Arc;
 /// # Errors
 /// `invalid`, with the place.
 pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::invalid(format!("the request cannot be read: {error}")))
+    json::read("the request", body)
 }
 
 /// Does `work` beside the event loop.

@@ -6,9 +6,10 @@
 //!
 //! The same socket is the AuthZ plugin's (`authz`), where the operator has Docker ask it.
 //!
-//! Source: Docker's documentation, "Docker volume plugins" (VolumeDriver.*), and "Plugin API" (Plugin.Activate).
+//! Source: Docker's documentation, "Docker volume plugins" (VolumeDriver.*; the bodies are in `cofferdam_model::plugin`), and "Plugin
+//! API" (Plugin.Activate).
 
-use super::answer::{beside, json, parse};
+use super::answer::{beside, json};
 use super::{Stop, authz, socket};
 use crate::daemon::Daemon;
 use crate::operations;
@@ -19,11 +20,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
 use cofferdam_ledger::{Actor, Event};
-use cofferdam_model::api::{NewVolume, VolumeDetail, http_status};
+use cofferdam_model::api::{VolumeDetail, http_status};
+use cofferdam_model::plugin::Asked;
 use cofferdam_model::{Maker, Problem, Result, VolumeName};
-use serde::Deserialize;
 use serde_json::{Value, json as value};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::warn;
 
@@ -31,15 +31,6 @@ use tracing::warn;
 const BODY_MAX: usize = 1 << 20;
 
 type Shared = State<Arc<Daemon>>;
-
-/// Every request that names a volume. Mount and Unmount carry an id too, which means nothing to us.
-#[derive(Deserialize)]
-struct Asked {
-    #[serde(rename = "Name")]
-    name: String,
-    #[serde(rename = "Opts", default)]
-    options: Option<BTreeMap<String, String>>,
-}
 
 /// Serves the plugin until told to stop.
 ///
@@ -129,65 +120,41 @@ fn answer(result: Result<Value>) -> Response {
     json(status, body.to_string().into_bytes())
 }
 
-/// The volume's name as Docker knows it, and as we do.
-fn named(body: &Bytes) -> Result<(Asked, VolumeName)> {
-    let asked: Asked = parse(body)?;
-    let name = asked.name.parse()?;
-    Ok((asked, name))
-}
-
 fn create(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
-    let (asked, name) = named(body)?;
-    let options = asked.options.unwrap_or_default();
-    let mut new = NewVolume {
-        name,
-        kind: cofferdam_model::Kind::default(),
-        size: None,
-        access: cofferdam_model::Access::default(),
-    };
-    for (option, text) in &options {
-        match option.as_str() {
-            "size" => new.size = Some(text.parse()?),
-            "access" => new.access = text.parse()?,
-            "kind" => new.kind = text.parse()?,
-            _ => {
-                let shown: String = option.escape_debug().take(40).collect();
-                return Err(Problem::invalid(format!("a volume has no option {shown}"))
-                    .remedy("use -o size=10G, -o access=shared, -o kind=plain or -o kind=ephemeral"));
-            }
-        }
-    }
+    let asked = Asked::parse(body)?;
+    let new = asked.new_volume()?;
     // Docker creates a volume again whenever somebody names it together with the driver: without options any will do.
-    if !(options.is_empty() && operations::known_volume(daemon, &new.name).is_ok()) {
-        act(daemon, "volume create, through Docker", &new.name, &options)?;
+    if asked.has_options() || operations::known_volume(daemon, &new.name).is_err() {
+        act(daemon, "volume create, through Docker", &new.name, asked.told())?;
         operations::create_volume(daemon, &new, Maker::Docker)?;
     }
     Ok(value!({"Err": ""}))
 }
 
 /// Whoever may use Docker is nobody in particular: the ledger says that it was asked through Docker, before it is done.
-fn act(daemon: &Daemon, verb: &str, name: &VolumeName, options: &BTreeMap<String, String>) -> Result<()> {
+fn act(daemon: &Daemon, verb: &str, name: &VolumeName, detail: impl Iterator<Item = String>) -> Result<()> {
     daemon.record(vec![Event::Act {
         verb: verb.to_owned(),
         subject: name.to_string(),
-        detail: options
-            .iter()
-            .map(|(option, text)| format!("{option}={text}"))
-            .collect(),
+        detail: detail.collect(),
         by: Actor::Daemon,
     }])
 }
 
+fn named(body: &Bytes) -> Result<VolumeName> {
+    Asked::parse(body)?.volume()
+}
+
 fn remove(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
-    let (_, name) = named(body)?;
+    let name = named(body)?;
     operations::known_volume(daemon, &name)?;
-    act(daemon, "volume remove, through Docker", &name, &BTreeMap::new())?;
+    act(daemon, "volume remove, through Docker", &name, std::iter::empty())?;
     operations::remove_volume(daemon, &name, Maker::Docker)?;
     Ok(value!({"Err": ""}))
 }
 
 fn path(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
-    let (_, name) = named(body)?;
+    let name = named(body)?;
     operations::known_volume(daemon, &name)?;
     let path = placeholder(daemon, &name)
         .ok_or_else(|| Problem::unavailable(format!("{name} has no placeholder")))?;
@@ -195,18 +162,17 @@ fn path(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
 }
 
 fn unmount(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
-    let (_, name) = named(body)?;
+    let name = named(body)?;
     operations::known_volume(daemon, &name)?;
     Ok(value!({"Err": ""}))
 }
 
 fn get(daemon: &Arc<Daemon>, body: &Bytes) -> Result<Value> {
-    let asked: Asked = parse(body)?;
+    let asked = Asked::parse(body)?;
     // Docker asks for every name that anybody uses; one that cannot be ours does not exist.
-    let name: VolumeName = asked
-        .name
-        .parse()
-        .map_err(|problem: Problem| Problem::missing(problem.message))?;
+    let name = asked
+        .volume()
+        .map_err(|problem| Problem::missing(problem.message))?;
     let detail = operations::known_volume(daemon, &name)?;
     Ok(value!({"Volume": described(daemon, &asked.name, &detail), "Err": ""}))
 }

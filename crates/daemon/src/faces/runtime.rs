@@ -7,7 +7,7 @@ use cofferdam_linux::process::Process;
 use cofferdam_linux::readiness::Readable;
 use cofferdam_linux::{file, packet, peer};
 use cofferdam_model::wire::{Guarded, PACKET_MAX, Reply, Request, VERSION, Verb};
-use cofferdam_model::{ContainerId, Problem, Result};
+use cofferdam_model::{ContainerId, Problem, Result, json};
 use cofferdam_volume::Progress;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -133,8 +133,7 @@ fn ask(
     let caller = caller(connection)?;
     let packet = packet::receive(connection, PACKET_MAX)
         .map_err(|error| Problem::invalid(format!("the question did not arrive: {error}")))?;
-    let request: Request = serde_json::from_slice(&packet.bytes)
-        .map_err(|error| Problem::invalid(format!("the question cannot be read: {error}")))?;
+    let request: Request = json::read("the question", &packet.bytes)?;
     if request.version != VERSION {
         return Err(Problem::invalid(format!(
             "the runtime speaks version {}, this daemon {VERSION}",

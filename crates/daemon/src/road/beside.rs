@@ -5,8 +5,8 @@ use super::{Refusal, held, record};
 use crate::daemon::Daemon;
 use crate::sealed;
 use crate::state::Snapshot;
-use cofferdam_model::{Attachment, ContainerId, Kind, LaunchRule, Measurement, Problem, Result};
-use cofferdam_policy::{ExecProcess, is_healthcheck, refuse_other_code, refuse_reaching};
+use cofferdam_model::{Attachment, ContainerId, ExecProcess, Kind, LaunchRule, Measurement, Problem, Result};
+use cofferdam_policy::{is_healthcheck, refuse_other_code, refuse_reaching};
 use jiff::Timestamp;
 use tracing::debug;
 

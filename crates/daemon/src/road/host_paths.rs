@@ -93,10 +93,10 @@ pub(super) fn judge<'s>(
     }
     if let Some(mount) = unopened(measurement, sources) {
         return Err(Problem::denied(format!(
-            "what is to be bound at {:?} is not there, and cannot be judged",
+            "what is to be mounted at {:?} is not there, or no bind mount, and cannot be judged",
             mount.destination
         ))
-        .remedy("make it before the container starts"));
+        .remedy("make it before the container starts, and bind it"));
     }
     // Most containers with a volume bind nothing else: they are spared the rest.
     if judged.is_empty() {
@@ -168,15 +168,13 @@ pub(crate) fn grantable(daemon: &Daemon, path: &HostPath) -> Result<HostPath> {
     Ok(really)
 }
 
-/// A bind mount whose source nobody has opened, so that it would be resolved when nobody looks any more.
+/// A mount from outside whose source nobody has opened: it would be resolved when nobody looks any more, or is made of host
+/// directories that nobody can judge (an overlay).
 fn unopened<'m>(measurement: &'m Measurement, sources: &[(usize, OwnedFd)]) -> Option<&'m MeasuredMount> {
     let is_opened = |mount: &MeasuredMount| sources.iter().any(|(index, _)| *index == mount.index);
-    let names_a_path = |mount: &MeasuredMount| match &mount.kind {
-        MountKind::Outside(source) => source.starts_with('/'),
-        _ => false,
-    };
+    let is_outside = |mount: &MeasuredMount| matches!(mount.kind, MountKind::Outside(_));
     let mut mounts = measurement.mounts.iter();
-    mounts.find(|mount| names_a_path(mount) && !is_opened(mount))
+    mounts.find(|mount| is_outside(mount) && !is_opened(mount))
 }
 
 /// What a volume of Docker's own is.

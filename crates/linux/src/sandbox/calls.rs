@@ -1,11 +1,22 @@
-//! Lists of system calls that are left to a process.
+//! Lists of system calls that are left to a process, or taken from it.
 
 use crate::fuse;
 
-/// A list. What is not on it ends the process with SIGSYS: who calls it is not our code any more.
+/// A list. Where it says what is left, what is not on it ends the process with SIGSYS: who calls it is not our code any more. Where it
+/// says what is taken, that fails with `EPERM`: a library may only be looking whether it is there.
 #[derive(Debug, Clone)]
 pub struct Calls {
     rules: Vec<Rule>,
+    otherwise: Otherwise,
+}
+
+/// What becomes of a call that no rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Otherwise {
+    /// It ends the process.
+    Deadly,
+    /// The kernel does it.
+    Allowed,
 }
 
 /// One entry: the first whose number is the call's, and whose tests hold, decides.
@@ -153,13 +164,84 @@ const NAMESPACES: libc::c_int = libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS;
 
+/// What brings other code into the kernel.
+const CODE: [libc::c_long; 6] = [
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_bpf,
+];
+
+/// What reads or changes other processes, or what they have open.
+const PROCESSES: [libc::c_long; 8] = [
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    libc::SYS_perf_event_open,
+    libc::SYS_open_by_handle_at,
+];
+
+/// What changes or tells the host as a whole: its clock, name, swap, quotas, accounts and log, its end; and keys that the kernel keeps.
+const HOST: [libc::c_long; 17] = [
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_syslog,
+    libc::SYS_vhangup,
+    libc::SYS_chroot,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+];
+
+/// What is done past any filter, or stops the kernel where it should not be stopped.
+const PAST_THE_FILTER: [libc::c_long; 4] = [
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_userfaultfd,
+];
+
+/// What only older programs call, or those that drive devices by themselves.
+#[cfg(target_arch = "x86_64")]
+const OLD_AND_RAW: [libc::c_long; 6] = [
+    libc::SYS_iopl,
+    libc::SYS_ioperm,
+    libc::SYS_modify_ldt,
+    libc::SYS_uselib,
+    libc::SYS_lookup_dcookie,
+    libc::SYS__sysctl,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_AND_RAW: [libc::c_long; 1] = [libc::SYS_lookup_dcookie];
+
+/// Namespaces that nobody here makes: in a network of its own a process may configure what it may nowhere else.
+const OTHER_NAMESPACES: libc::c_int =
+    libc::CLONE_NEWCGROUP | libc::CLONE_NEWIPC | libc::CLONE_NEWNET | libc::CLONE_NEWPID | libc::CLONE_NEWUTS;
+
 impl Calls {
     /// For a process of several threads that reads and writes files it may open, and serves requests that come in
     /// through descriptors it has. It executes nothing, starts no processes, makes no sockets, maps no code, and
     /// signals nobody but itself.
     pub fn of_a_file_server() -> Self {
         let plain = [&HOT[..], &FILES, &MESSAGES, &MEMORY, &RUNTIME, &OLD];
-        let mut calls = Calls { rules: Vec::new() };
+        let mut calls = Calls {
+            rules: Vec::new(),
+            otherwise: Otherwise::Deadly,
+        };
         for number in plain.into_iter().flatten() {
             calls.add(*number, vec![], Verdict::Allow);
         }
@@ -226,8 +308,38 @@ impl Calls {
         self
     }
 
+    /// For a daemon that mounts filesystems and starts programs: everything but what takes over the kernel, reads or changes other
+    /// processes, sets the clock, keeps keys in the kernel, or makes namespaces other than for users and mounts.
+    pub fn but_the_kernels_own() -> Self {
+        let mut calls = Calls {
+            rules: Vec::new(),
+            otherwise: Otherwise::Allowed,
+        };
+        let taken = [&CODE[..], &PROCESSES, &HOST, &PAST_THE_FILTER, &OLD_AND_RAW];
+        for number in taken.into_iter().flatten() {
+            calls.add(*number, vec![], refuse(libc::EPERM));
+        }
+        // The personality that it has may be asked for, no other be taken.
+        calls.add(libc::SYS_personality, vec![is(0, -1)], Verdict::Allow);
+        calls.add(libc::SYS_personality, vec![], refuse(libc::EPERM));
+        for number in [libc::SYS_clone, libc::SYS_unshare] {
+            calls.add(number, vec![without(0, OTHER_NAMESPACES)], Verdict::Allow);
+            calls.add(number, vec![], refuse(libc::EPERM));
+        }
+        // Without a kind it would be whatever the descriptor is.
+        calls.add(libc::SYS_setns, vec![is(1, libc::CLONE_NEWNS)], Verdict::Allow);
+        calls.add(libc::SYS_setns, vec![], refuse(libc::EPERM));
+        // A filter cannot look into its structure; the C library uses clone then.
+        calls.add(libc::SYS_clone3, vec![], refuse(libc::ENOSYS));
+        calls
+    }
+
     pub(super) fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    pub(super) fn otherwise(&self) -> Otherwise {
+        self.otherwise
     }
 
     fn add(&mut self, number: libc::c_long, tests: Vec<Test>, verdict: Verdict) {

@@ -1,4 +1,4 @@
-//! Giving up capabilities (capabilities(7)): all of this thread's, in every set.
+//! Giving up capabilities (capabilities(7)): this thread's, in every set.
 
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -7,13 +7,15 @@ use std::io;
 /// Capabilities are numbered below this; most numbers mean none yet.
 const NUMBERS: u32 = 64;
 
-/// Takes every capability out of the bounding set, so that no program that could be executed brings one back.
-pub(super) fn empty_bounding_set() -> io::Result<()> {
+/// Takes every capability out of the bounding set but these, so that no program that is executed brings one back.
+pub(super) fn keep_in_bounding_set(keep: CapabilitySet) -> io::Result<()> {
     for number in 0..NUMBERS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match rustix::thread::capability_is_in_bounding_set(capability) {
-            Ok(false) => {}
-            Ok(true) => rustix::thread::remove_capability_from_bounding_set(capability).map_err(refused)?,
+            Ok(true) if !keep.contains(capability) => {
+                rustix::thread::remove_capability_from_bounding_set(capability).map_err(refused)?;
+            }
+            Ok(_) => {}
             // Beyond the last one that this kernel knows.
             Err(Errno::INVAL) => break,
             Err(error) => return Err(error.into()),
@@ -22,20 +24,21 @@ pub(super) fn empty_bounding_set() -> io::Result<()> {
     Ok(())
 }
 
-/// Empties the ambient, effective, permitted and inheritable sets, and looks whether they are.
-pub(super) fn drop_all() -> io::Result<()> {
+/// Leaves of the effective and permitted sets what is in `keep`, nothing of the ambient and inheritable ones, and looks whether it is so.
+pub(super) fn keep(keep: CapabilitySet) -> io::Result<()> {
     rustix::thread::clear_ambient_capability_set()?;
-    let none = CapabilitySets {
-        effective: CapabilitySet::empty(),
-        permitted: CapabilitySet::empty(),
+    let held = rustix::thread::capabilities(None)?.permitted & keep;
+    let few = CapabilitySets {
+        effective: held,
+        permitted: held,
         inheritable: CapabilitySet::empty(),
     };
-    rustix::thread::set_capabilities(None, none)?;
-    if rustix::thread::capabilities(None)? == none {
+    rustix::thread::set_capabilities(None, few)?;
+    if rustix::thread::capabilities(None)? == few {
         Ok(())
     } else {
         Err(io::Error::other(
-            "capabilities are left although the kernel took them all",
+            "capabilities are left although the kernel took them",
         ))
     }
 }
@@ -44,7 +47,7 @@ fn refused(error: Errno) -> io::Error {
     match error {
         Errno::PERM => io::Error::new(
             io::ErrorKind::PermissionDenied,
-            "start the process with CAP_SETPCAP, or with an empty bounding set",
+            "start the process with CAP_SETPCAP, or with a smaller bounding set",
         ),
         other => other.into(),
     }

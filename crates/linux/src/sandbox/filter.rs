@@ -3,7 +3,7 @@
 //! The list's order is kept. A call that is allowed whatever its arguments costs nothing from Linux 5.11 on, for
 //! the kernel works that out once; before, each entry ahead of a call costs it an instruction or two.
 
-use super::calls::{Calls, Rule, Test, Verdict};
+use super::calls::{Calls, Otherwise, Rule, Test, Verdict};
 use std::io;
 
 /// `AUDIT_ARCH_*` of what this is compiled for (linux/audit.h): numbers mean other calls elsewhere.
@@ -18,15 +18,21 @@ const ARCHITECTURE_AT: u32 = 4;
 const ARGUMENTS_AT: u32 = 16;
 const ARGUMENT: u32 = 8;
 
-/// Instructions of classic BPF (linux/bpf_common.h): load a word, test for equality, and, return.
+/// Instructions of classic BPF (linux/bpf_common.h): load a word, test for equality, compare, and, return.
 const LOAD: u16 = 0x20;
 const JUMP_IF_EQUAL: u16 = 0x15;
+#[cfg(target_arch = "x86_64")]
+const JUMP_IF_AT_LEAST: u16 = 0x35;
 const AND: u16 = 0x54;
 const RETURN: u16 = 0x06;
 
-/// Puts the list in force for all threads; what is not on it ends the process with SIGSYS. Needs no-new-privileges.
+/// Calls of the x32 ABI have this bit in their number; they go by the same architecture, and every number of the list by another name.
+#[cfg(target_arch = "x86_64")]
+const X32: u32 = 0x4000_0000;
+
+/// Puts the list in force for all threads. Needs no-new-privileges.
 pub(super) fn install(calls: &Calls) -> io::Result<()> {
-    let mut program = compile(calls.rules())?;
+    let mut program = compile(calls.rules(), calls.otherwise())?;
     let length = u16::try_from(program.len()).map_err(|_| too_long())?;
     let program = libc::sock_fprog {
         len: length,
@@ -53,20 +59,28 @@ pub(super) fn install(calls: &Calls) -> io::Result<()> {
     }
 }
 
-fn compile(rules: &[Rule]) -> io::Result<Vec<libc::sock_filter>> {
+fn compile(rules: &[Rule], otherwise: Otherwise) -> io::Result<Vec<libc::sock_filter>> {
     let mut program = vec![
         load(ARCHITECTURE_AT),
         instruction(JUMP_IF_EQUAL, 1, 0, ARCHITECTURE),
         give(libc::SECCOMP_RET_KILL_PROCESS),
         load(NUMBER_AT),
     ];
+    #[cfg(target_arch = "x86_64")]
+    program.extend([
+        instruction(JUMP_IF_AT_LEAST, 0, 1, X32),
+        give(libc::SECCOMP_RET_KILL_PROCESS),
+    ]);
     for rule in rules {
         let block = block(rule)?;
         let length = u8::try_from(block.len()).map_err(|_| too_long())?;
         program.push(skip_unless_equal(rule.number, length));
         program.extend(block);
     }
-    program.push(give(libc::SECCOMP_RET_KILL_PROCESS));
+    program.push(give(match otherwise {
+        Otherwise::Deadly => libc::SECCOMP_RET_KILL_PROCESS,
+        Otherwise::Allowed => libc::SECCOMP_RET_ALLOW,
+    }));
     Ok(program)
 }
 
@@ -164,6 +178,8 @@ mod tests {
                 AND => accumulator &= step.k,
                 JUMP_IF_EQUAL if accumulator == step.k => at += usize::from(step.jt),
                 JUMP_IF_EQUAL => at += usize::from(step.jf),
+                JUMP_IF_AT_LEAST if accumulator >= step.k => at += usize::from(step.jt),
+                JUMP_IF_AT_LEAST => at += usize::from(step.jf),
                 RETURN => return step.k,
                 other => unreachable!("{other:#x}"),
             }
@@ -190,7 +206,7 @@ mod tests {
             ),
             Rule::new(9, vec![test(0, u64::MAX, 6)], Verdict::Refuse(38)),
         ];
-        let program = compile(&rules).unwrap();
+        let program = compile(&rules, Otherwise::Deadly).unwrap();
         let is = |number, arguments| verdict(&program, ARCHITECTURE, number, arguments);
         assert_eq!(is(5, [u64::MAX; 6]), ALLOW);
         assert_eq!(is(6, [0; 6]), KILL);
@@ -205,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_file_server_has_what_it_needs_and_nothing_that_leads_out() {
-        let program = compile(Calls::of_a_file_server().rules()).unwrap();
+        let program = compile(Calls::of_a_file_server().rules(), Otherwise::Deadly).unwrap();
         let is = |number: i64, arguments| verdict(&program, ARCHITECTURE, number as u32, arguments);
         let (exec, rw) = (
             libc::PROT_EXEC as u64,
@@ -270,10 +286,89 @@ mod tests {
             assert_eq!(is(call, [0; 6]), KILL, "{call}");
         }
         let more = Calls::of_a_file_server().with_io_uring().with_fuse_clone();
-        let program = compile(more.rules()).unwrap();
+        let program = compile(more.rules(), more.otherwise()).unwrap();
         let is = |number: i64, arguments| verdict(&program, ARCHITECTURE, number as u32, arguments);
         assert_eq!(is(libc::SYS_io_uring_enter, [0; 6]), ALLOW);
         assert_eq!(is(libc::SYS_ioctl, [3, 0x8004_e500, 0, 0, 0, 0]), ALLOW);
         assert_eq!(is(libc::SYS_ioctl, [3, 0x5401, 0, 0, 0, 0]), KILL);
+    }
+
+    #[test]
+    fn a_daemon_mounts_and_starts_others_and_leaves_the_kernel_alone() {
+        let calls = Calls::but_the_kernels_own();
+        let program = compile(calls.rules(), calls.otherwise()).unwrap();
+        let is = |number: i64, arguments| verdict(&program, ARCHITECTURE, number as u32, arguments);
+        let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        for call in [
+            libc::SYS_mount,
+            libc::SYS_open_tree,
+            libc::SYS_mount_setattr,
+            libc::SYS_execve,
+            libc::SYS_socket,
+            libc::SYS_ioctl,
+            libc::SYS_pivot_root,
+            libc::SYS_pidfd_open,
+            libc::SYS_seccomp,
+            9_999,
+        ] {
+            assert_eq!(is(call, [0; 6]), ALLOW, "{call}");
+        }
+        for call in [
+            libc::SYS_kexec_load,
+            libc::SYS_finit_module,
+            libc::SYS_bpf,
+            libc::SYS_ptrace,
+            libc::SYS_process_vm_readv,
+            libc::SYS_pidfd_getfd,
+            libc::SYS_keyctl,
+            libc::SYS_perf_event_open,
+            libc::SYS_userfaultfd,
+            libc::SYS_io_uring_setup,
+            libc::SYS_open_by_handle_at,
+            libc::SYS_reboot,
+            libc::SYS_swapon,
+            libc::SYS_settimeofday,
+            libc::SYS_sethostname,
+            libc::SYS_personality,
+            libc::SYS_setns,
+        ] {
+            assert_eq!(is(call, [0; 6]), refused, "{call}");
+        }
+        let with = |flag: libc::c_int| [flag as u64, 0, 0, 0, 0, 0];
+        for call in [libc::SYS_clone, libc::SYS_unshare] {
+            for mine in [
+                libc::CLONE_NEWUSER | libc::SIGCHLD,
+                libc::CLONE_NEWNS | libc::CLONE_FS,
+                libc::CLONE_VM,
+            ] {
+                assert_eq!(is(call, with(mine)), ALLOW);
+            }
+            for other in [
+                libc::CLONE_NEWNET,
+                libc::CLONE_NEWPID,
+                libc::CLONE_NEWUSER | libc::CLONE_NEWUTS,
+            ] {
+                assert_eq!(is(call, with(other)), refused);
+            }
+        }
+        assert_eq!(
+            is(libc::SYS_clone3, [0; 6]),
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32
+        );
+        assert_eq!(
+            is(libc::SYS_setns, [3, libc::CLONE_NEWNS as u64, 0, 0, 0, 0]),
+            ALLOW
+        );
+        assert_eq!(
+            is(libc::SYS_setns, [3, libc::CLONE_NEWNET as u64, 0, 0, 0, 0]),
+            refused
+        );
+        assert_eq!(is(libc::SYS_personality, [0xffff_ffff, 0, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(
+            verdict(&program, 0x4000_0003, 0, [0; 6]),
+            KILL,
+            "another architecture"
+        );
+        assert_eq!(is(0x4000_0000 | libc::SYS_ptrace, [0; 6]), KILL, "x32");
     }
 }

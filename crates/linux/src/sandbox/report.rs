@@ -18,13 +18,17 @@ pub enum Measure {
     NoCapabilities,
     /// None can come back either.
     EmptyBoundingSet,
+    /// No capabilities but those that it keeps.
+    FewCapabilities,
+    /// No others come back with what it executes either.
+    FewCapabilitiesLater,
     /// No files but those below its directories (landlock(7)).
     Files,
     /// No TCP, not even on sockets that it inherited (Landlock, Linux 6.7).
     Network,
     /// No signals and no abstract unix sockets to processes outside (Landlock, Linux 6.12).
     Scope,
-    /// No system calls but those listed (seccomp(2)).
+    /// No system calls but those listed, or none of those listed (seccomp(2)).
     Calls,
 }
 
@@ -37,6 +41,8 @@ impl fmt::Display for Measure {
             Measure::NoNewPrivileges => "no new privileges",
             Measure::NoCapabilities => "no capabilities",
             Measure::EmptyBoundingSet => "empty bounding set",
+            Measure::FewCapabilities => "few capabilities",
+            Measure::FewCapabilitiesLater => "small bounding set",
             Measure::Files => "files confined",
             Measure::Network => "no TCP",
             Measure::Scope => "no signals to others",

@@ -2,10 +2,11 @@
 
 use cofferdam_linux::aligned::AlignedBuffer;
 use cofferdam_linux::memory::Locked;
-use cofferdam_linux::sandbox::{Calls, Confinement, Measure, Report, Strictness};
+use cofferdam_linux::sandbox::{Calls, Confinement, Measure, Report, Restraint, Strictness};
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::Resource;
+use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -41,6 +42,7 @@ pub(crate) fn run(act: &str, arguments: &[String]) {
         "twice" => twice(path),
         "late" => late(path),
         "abort" => abort(path),
+        "restrained" => restrained(),
         "open" => wait(),
         "closed" => {
             confine(&directory(path));
@@ -311,6 +313,47 @@ fn late(path: &Path) {
         assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
         std::thread::yield_now();
     }
+}
+
+/// A process that is only kept from what it never needs: it starts others, which have no more than it has.
+fn restrained() {
+    let keep = CapabilitySet::CHOWN | CapabilitySet::SYS_ADMIN | CapabilitySet::SETPCAP;
+    let calls = Calls::but_the_kernels_own();
+    let report = Restraint { keep, calls }.apply().unwrap();
+    assert!(report.lacking().is_empty(), "{report}");
+    let few = CapabilitySets {
+        effective: keep,
+        permitted: keep,
+        inheritable: CapabilitySet::empty(),
+    };
+    assert_eq!(rustix::thread::capabilities(None).unwrap(), few);
+    let child = std::process::Command::new("/bin/cat")
+        .arg("/proc/self/status")
+        .output()
+        .unwrap();
+    let told = String::from_utf8(child.stdout).unwrap();
+    let held = format!("{:016x}", keep.bits());
+    for set in ["CapPrm", "CapEff", "CapBnd"] {
+        assert!(told.contains(&format!("{set}:\t{held}")), "{told}");
+    }
+    assert!(told.contains("NoNewPrivs:\t1\nSeccomp:\t2\n"), "{told}");
+    std::thread::spawn(|| {
+        // SAFETY: what this thread leaves behind ends with it.
+        let fails = |flags| unsafe { libc::unshare(flags) } != 0;
+        assert!(!fails(libc::CLONE_NEWNS) && fails(libc::CLONE_NEWNET) && fails(libc::CLONE_NEWPID));
+    })
+    .join()
+    .unwrap();
+    let null = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: refused before the kernel looks at any argument; were it not, it would ask to be traced by its parent, or fail.
+    let refused = unsafe {
+        [
+            libc::ptrace(libc::PTRACE_TRACEME, 0, null, null),
+            libc::syscall(libc::SYS_bpf, 0, 0, 0),
+        ]
+    };
+    assert_eq!(refused, [-1, -1]);
+    assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::EPERM));
 }
 
 /// The message of what goes wrong comes out, and it is no SIGSYS.

@@ -33,7 +33,15 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let harmless = [
-        "files", "escapes", "threads", "status", "memory", "twice", "late", "abort",
+        "files",
+        "escapes",
+        "threads",
+        "status",
+        "memory",
+        "twice",
+        "late",
+        "abort",
+        "restrained",
     ];
     let mut trials: Vec<Trial> = harmless
         .into_iter()

@@ -2,7 +2,7 @@
 
 use super::healthcheck::Checked;
 use crate::state_tree::StateTree;
-use cofferdam_model::{ContainerId, Problem, Result, Sha256};
+use cofferdam_model::{ContainerId, Problem, Result, Sha256, json};
 use serde::Deserialize;
 
 /// The longest config.v2.json, in bytes.
@@ -118,7 +118,8 @@ fn config(state: &StateTree, container: &ContainerId) -> Result<Option<ConfigV2>
     let Some(bytes) = state.read_if_there(&place, LENGTH_MAX)? else {
         return Ok(None);
     };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|error| Problem::corrupt(format!("cannot read {}: {error}", state.shown(&place))))
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        let words = json::words(&error);
+        Problem::corrupt(format!("cannot read {}: {words}", state.shown(&place)))
+    })
 }

@@ -2,7 +2,7 @@
 
 use super::healthcheck::Checked;
 use crate::state_tree::StateTree;
-use cofferdam_model::{Problem, Result, Sha256};
+use cofferdam_model::{Problem, Result, Sha256, json};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256 as Hasher};
@@ -75,8 +75,10 @@ pub(super) fn read(state: &StateTree, digest: Sha256) -> Result<Image> {
         ))
         .remedy("remove the image and pull it again"));
     }
-    let image: ImageConfig = serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::corrupt(format!("cannot read {}: {error}", state.shown(&place))))?;
+    let image: ImageConfig = serde_json::from_slice(&bytes).map_err(|error| {
+        let words = json::words(&error);
+        Problem::corrupt(format!("cannot read {}: {words}", state.shown(&place)))
+    })?;
     let execution = image.config.unwrap_or_default();
     let healthcheck = execution.checked.argv();
     let cwd = cwd(&execution)?;

@@ -98,53 +98,6 @@ fn what_every_rule_names_is_one_and_nothing_else() {
 }
 
 #[test]
-fn what_go_would_read_differently_is_refused() {
-    let second_keys = [
-        r#""ARGS": ["sh"]"#,
-        r#""Args": ["sh"]"#,
-        "\"arg\u{17f}\": [\"sh\"]",
-        r#""args": ["sh"]"#,
-        r#""User": {"uid": 0, "gid": 0}"#,
-        r#""Terminal": true"#,
-        r#""Capabilities": {"bounding": ["CAP_SYS_ADMIN"]}"#,
-    ];
-    for second in second_keys {
-        let json = HEALTHCHECK.replacen('{', &format!("{{{second},"), 1);
-        let problem = ExecProcess::parse(json.as_bytes()).expect_err(second);
-        assert_eq!(problem.kind, ErrorKind::Invalid);
-    }
-    for (old, new) in [
-        ("\"gid\": 999", "\"gid\": 999, \"UID\": 0"),
-        ("\"gid\": 999", "\"gid\": 999, \"gid\": 0"),
-    ] {
-        assert!(
-            ExecProcess::parse(HEALTHCHECK.replacen(old, new, 1).as_bytes()).is_err(),
-            "{new}"
-        );
-    }
-}
-
-#[test]
-fn nonsense_is_refused() {
-    let huge = format!(r#"{{"args":["{}"]}}"#, "x".repeat(LONGEST));
-    let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    for json in [
-        "",
-        "null",
-        "[]",
-        "{}",
-        r#"{"args":[1],"cwd":"/","user":{"uid":0,"gid":0}}"#,
-        &huge,
-        &deep,
-        r#"{"args":["a"],"cwd":"/","user":{"uid":-1,"gid":0}}"#,
-        r#"{"args":["a"],"cwd":"/"}"#,
-    ] {
-        let problem = ExecProcess::parse(json.as_bytes()).unwrap_err();
-        assert_eq!(problem.kind, ErrorKind::Invalid);
-    }
-}
-
-#[test]
 fn privileged_processes_are_refused() {
     let mut process = ExecProcess::parse(HEALTHCHECK.as_bytes()).unwrap();
     refuse_reaching(&process).unwrap();

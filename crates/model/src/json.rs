@@ -1,13 +1,63 @@
-//! JSON that every reader reads the same way.
+//! JSON that others wrote.
 //!
 //! runc and engines read JSON with Go's decoder, which takes keys in any case and the last of several; serde takes exact
-//! keys. A document on which the two could differ is refused: one where a key appears twice, also in another case, and one
-//! with a key that differs from one of ours by its case alone.
+//! keys. Where both read a document, one on which they could differ is refused ([`read_strictly`]): one where a key appears
+//! twice, also in another case, and one with a key that differs from one of ours by its case alone.
+//!
+//! What a reader says of a document repeats parts of it, and ends in logs and on terminals: so it is escaped and cut.
 
-use cofferdam_model::{Problem, Result};
+use crate::{Problem, Result};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
 use std::fmt;
+
+/// Every key of config.json (OCI runtime-spec) that the runtime or the daemon reads. One that differs by its case alone is refused.
+pub const CONFIG_KEYS: [&str; 44] = [
+    "process",
+    "args",
+    "env",
+    "cwd",
+    "user",
+    "uid",
+    "gid",
+    "additionalGids",
+    "capabilities",
+    "bounding",
+    "effective",
+    "permitted",
+    "inheritable",
+    "ambient",
+    "root",
+    "path",
+    "mounts",
+    "destination",
+    "type",
+    "source",
+    "options",
+    "uidMappings",
+    "gidMappings",
+    "containerID",
+    "hostID",
+    "size",
+    "linux",
+    "namespaces",
+    "devices",
+    "resources",
+    "allow",
+    "major",
+    "minor",
+    "access",
+    "seccomp",
+    "defaultAction",
+    "listenerPath",
+    "maskedPaths",
+    "annotations",
+    "noNewPrivileges",
+    "readonlyPaths",
+    "terminal",
+    "hooks",
+    "vm",
+];
 
 /// Deeper documents are refused.
 const DEPTH_MAX: usize = 64;
@@ -22,12 +72,22 @@ const MAPS: [&str; 6] = [
     "ExposedPorts",
 ];
 
-/// Parses `bytes`, of which the object keys in `ours` matter.
+/// The longest part of a reader's words that is shown, in characters.
+const WORDS_MAX: usize = 200;
+
+/// Reads a document that nobody else reads. `what` begins the error.
 ///
 /// # Errors
 /// `invalid`, with the place.
-pub(crate) fn parse<T: DeserializeOwned>(what: &str, bytes: &[u8], ours: &[&str]) -> Result<T> {
-    let wrong = |error: serde_json::Error| Problem::invalid(format!("{what} cannot be read: {error}"));
+pub fn read<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| unreadable(what, &error))
+}
+
+/// Reads a document that another program reads as well, and of which the object keys in `ours` matter.
+///
+/// # Errors
+/// `invalid`, with the place.
+pub fn read_strictly<T: DeserializeOwned>(what: &str, bytes: &[u8], ours: &[&str]) -> Result<T> {
     let mut checked = serde_json::Deserializer::from_slice(bytes);
     Check {
         ours,
@@ -35,9 +95,34 @@ pub(crate) fn parse<T: DeserializeOwned>(what: &str, bytes: &[u8], ours: &[&str]
         is_map: false,
     }
     .deserialize(&mut checked)
-    .map_err(wrong)?;
-    checked.end().map_err(wrong)?;
-    serde_json::from_slice(bytes).map_err(wrong)
+    .and_then(|()| checked.end())
+    .map_err(|error| unreadable(what, &error))?;
+    read(what, bytes)
+}
+
+fn unreadable(what: &str, error: &serde_json::Error) -> Problem {
+    Problem::invalid(format!("{what} cannot be read: {}", words(error)))
+}
+
+/// What a reader says, so that it can be shown: escaped, and cut where it is long.
+pub fn words(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let mut visible = said.chars().flat_map(visible);
+    let mut shown: String = visible.by_ref().take(WORDS_MAX).collect();
+    if visible.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Everything beyond printable ASCII is escaped: controls, marks that reorder, letters that look like others.
+fn visible(character: char) -> impl Iterator<Item = char> {
+    let plain = character == ' ' || character.is_ascii_graphic();
+    let escaped = (!plain).then(|| character.escape_default());
+    plain
+        .then_some(character)
+        .into_iter()
+        .chain(escaped.into_iter().flatten())
 }
 
 /// As Go compares keys: by simple case folding.
@@ -161,7 +246,7 @@ mod tests {
     use serde_json::Value;
 
     fn check(text: &str) -> Result<Value> {
-        parse("it", text.as_bytes(), &["process", "args", "source"])
+        read_strictly("it", text.as_bytes(), &["process", "args", "source"])
     }
 
     #[test]
@@ -190,6 +275,24 @@ mod tests {
         ] {
             assert!(check(text).is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_document_steers_no_terminal_and_is_short() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        let hostile = format!("{{\"\u{202e}\\u001b[2J{}\":1}}", "é".repeat(10_000));
+        let problem = read::<Nothing>("it", hostile.as_bytes()).unwrap_err();
+        assert!(
+            problem
+                .message
+                .starts_with(r"it cannot be read: unknown field `\u{202e}\u{1b}[2J\u{e9}"),
+            "{problem}"
+        );
+        assert!(problem.message.chars().count() < 300 && problem.message.ends_with('…'));
+        let whole = read::<Nothing>("it", br#"{"a":1}"#).unwrap_err();
+        assert!(whole.message.ends_with("at line 1 column 4"), "{whole}");
     }
 
     #[test]
