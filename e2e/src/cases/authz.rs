@@ -28,8 +28,8 @@ fn asking(scene: &mut Scene, more: &[&str], body: impl FnOnce(&mut Scene) -> Out
     if !scene.host.daemon.runs() {
         scene.host.daemon.start()?;
     }
-    let cleared = scene.host.remove_containers();
     restart(scene, &[])?;
+    let cleared = scene.host.remove_containers();
     outcome.and(cleared)
 }
 
