@@ -7,7 +7,8 @@ use crate::{
     client::DEFAULT_SOCKET,
     duration::Length,
     verb::{
-        app, attachments, completions, grant, host_path, ledger, man, plan, status, tenant, ticket, volume, why,
+        app, attachments, completions, grant, host_path, ledger, man, plan, status, tenant, ticket, volume,
+        why,
     },
 };
 use clap::{Args, Parser, Subcommand};

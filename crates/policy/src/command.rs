@@ -15,6 +15,9 @@ pub(crate) fn app(name: &AppName, rule: &LaunchRule, replace: bool) -> Option<St
     if let UserRule::Exactly(owner) = rule.user {
         words.push(format!("--user {owner}"));
     }
+    for group in &rule.groups {
+        words.push(format!("--allow-group {group}"));
+    }
     if let Some(directory) = &rule.cwd {
         words.push(format!("--workdir {}", quoted(directory)?));
     }

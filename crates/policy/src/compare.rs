@@ -54,6 +54,7 @@ pub(crate) fn points(app: &App, measurement: &Measurement, differing: &[Mismatch
             shown::text(&measurement.cwd),
         ),
     ];
+    points.extend(several("groups", "the image's own", groups(rule, measurement)));
     points.extend(several(
         "environment",
         "the image's own",
@@ -93,6 +94,7 @@ fn point_of(difference: &Difference) -> String {
             "command".to_owned()
         }
         Difference::User { .. } => "user".to_owned(),
+        Difference::Group(number) => group(*number),
         Difference::Directory { .. } => "directory".to_owned(),
         Difference::OddPlace { destination, .. }
         | Difference::OverImage { destination, .. }
@@ -108,6 +110,10 @@ fn point_of(difference: &Difference) -> String {
 
 fn mount(destination: &str) -> String {
     format!("mount {}", shown::text(destination))
+}
+
+fn group(number: u32) -> String {
+    format!("group {number}")
 }
 
 fn variable(name: &str) -> String {
@@ -180,6 +186,14 @@ fn names(rule: &LaunchRule, measurement: &Measurement) -> Vec<(String, String, S
     measurement.foreign_env.iter().map(row).collect()
 }
 
+fn groups(rule: &LaunchRule, measurement: &Measurement) -> Vec<(String, String, String)> {
+    let row = |number: &u32| {
+        let asked = allowed(rule.groups.contains(number)).to_owned();
+        (group(*number), asked, "from outside".to_owned())
+    };
+    measurement.foreign_groups.iter().map(row).collect()
+}
+
 fn allowed(is: bool) -> &'static str {
     if is { "allowed" } else { "not allowed" }
 }
@@ -205,18 +219,21 @@ fn changes(measurement: &Measurement) -> String {
 /// Mounts that a rule says anything about: those from outside, and those that hide something or may be read in two ways.
 fn mounts(rule: &LaunchRule, measurement: &Measurement) -> Vec<(String, String, String)> {
     let row = |found: &MeasuredMount| {
+        let odd = place::plain(&found.destination).is_none();
         let over = measurement.is_hidden_by(found);
         let what = match &found.kind {
             MountKind::Engine => return None,
             MountKind::Outside(source) => format!("{} from outside", shown::text(source)),
             MountKind::Volume(volume) if over => format!("volume {volume}, over the image's own files"),
             MountKind::Kernel(kind) if over => format!("a {}, over the image's own files", shown::text(kind)),
+            MountKind::Volume(volume) if odd => format!("volume {volume}"),
+            MountKind::Kernel(kind) if odd => format!("a {}", shown::text(kind)),
             MountKind::Volume(_) | MountKind::Kernel(_) => return None,
         };
         let named = |place: &String| place::same(place, &found.destination);
         let asked = match &found.kind {
             MountKind::Outside(_) => allowed(rule.mounts.contains(&found.destination)),
-            _ if place::plain(&found.destination).is_none() => "no rule can allow it",
+            _ if odd => "no rule can allow it",
             _ => allowed(rule.mounts.iter().any(named)),
         };
         Some((mount(&found.destination), asked.to_owned(), what))

@@ -18,6 +18,7 @@ pub(crate) enum Relaxation {
     Env(String),
     Mount(String),
     Changed(String),
+    Group(u32),
     Allow(Privilege),
     Network(NetworkRule),
 }
@@ -32,6 +33,7 @@ pub(crate) fn of(difference: &Difference) -> Option<Vec<Relaxation>> {
         Difference::Changed { places, more: false } => {
             Some(places.iter().cloned().map(Relaxation::Changed).collect())
         }
+        Difference::Group(group) => Some(vec![Relaxation::Group(*group)]),
         Difference::Privilege(privilege) => Some(vec![Relaxation::Allow(privilege.clone())]),
         Difference::Namespace {
             kind: "network",
@@ -83,6 +85,7 @@ impl Relaxation {
             Relaxation::Env(name) => drop(rule.env.insert(name)),
             Relaxation::Mount(place) => drop(rule.mounts.insert(place)),
             Relaxation::Changed(place) => drop(rule.changed.insert(place)),
+            Relaxation::Group(group) => drop(rule.groups.insert(group)),
             Relaxation::Allow(privilege) => drop(rule.allow.insert(privilege)),
             Relaxation::Network(network) => rule.network = network,
         }
@@ -93,6 +96,7 @@ impl Relaxation {
             Relaxation::Env(name) => format!("--allow-env {}", shown::text(name)),
             Relaxation::Mount(place) => format!("--allow-mount {}", shown::text(place)),
             Relaxation::Changed(place) => format!("--allow-changed {}", shown::text(place)),
+            Relaxation::Group(group) => format!("--allow-group {group}"),
             Relaxation::Allow(privilege) => format!("--allow {}", shown::text(&privilege.to_string())),
             Relaxation::Network(network) => format!("--network {}", word(*network)),
         }

@@ -4,7 +4,7 @@
 //! What this does not do: find out what shows only when it is done, such as a disk server that does not start.
 
 use super::open::{Asked, Launch, decide, measure, unknown, volumes_asked_for};
-use super::{guard, host_paths, prepare, record, ticket};
+use super::{guard, host_paths, nested, prepare, record, ticket};
 use crate::daemon::Daemon;
 use crate::plans::Planned;
 use cofferdam_model::api::{Plan, PlannedNeighbour, PlannedPath, VolumeDecision};
@@ -13,6 +13,7 @@ use cofferdam_model::{
 };
 use cofferdam_policy::{neighbour, reaches};
 use jiff::Timestamp;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// How many host paths are judged one by one; beyond that, all of them together.
@@ -28,6 +29,8 @@ struct Outlook {
     refused: Option<Problem>,
     /// That reason is none of a volume's.
     elsewhere: bool,
+    /// A host path may be bound by a grant alone.
+    granted: bool,
 }
 
 /// Plans a launch; none is asked about where the runtime would not. Answers why it would be refused.
@@ -50,7 +53,7 @@ pub(crate) fn plan(
     plan.volumes.clone_from(&outlook.volumes);
     plan.host_paths = outlook.host_paths;
     plan.neighbour = outlook.neighbour;
-    let nothing_to_decide = outlook.volumes.is_empty() && plan.neighbour.is_none();
+    let nothing_to_decide = outlook.volumes.is_empty() && plan.neighbour.is_none() && !outlook.granted;
     if nothing_to_decide && outlook.refused.is_none() {
         return keep(daemon, plan, None);
     }
@@ -119,8 +122,10 @@ fn judged(daemon: &Arc<Daemon>, launch: &Launch) -> Result<Outlook> {
         ..Outlook::default()
     };
     if guarding.host_paths == Guarding::Enforce {
-        let judged = host_paths::judge(daemon, measurement, &launch.asked.sources);
-        outlook.refused = judged.err();
+        match host_paths::judge(daemon, measurement, &launch.asked.sources) {
+            Ok(judged) => outlook.granted = judged.iter().any(|one| one.bound.is_some()),
+            Err(problem) => outlook.refused = Some(problem),
+        }
         outlook.elsewhere = outlook.refused.is_some();
     }
     if launch.asked.volume || volumes_asked_for(measurement).next().is_some() {
@@ -148,11 +153,13 @@ fn volumes(daemon: &Arc<Daemon>, launch: &Launch) -> Result<(Vec<VolumeDecision>
     let used = ticket::used_up(&known, launch.ticket.as_ref(), &admitted).map(drop);
     // A deed is read, and a key unwrapped to confirm it: not while the state is held.
     drop(known);
-    let problem = used.and_then(|()| {
-        admitted
-            .iter()
-            .try_for_each(|proof| prepare::permitted(daemon, proof))
-    });
+    let mut permitted = admitted.iter();
+    let sources = launch.asked.sources.iter();
+    let sources = sources.map(|(index, source)| (*index, source.as_fd()));
+    // What a volume itself brings nobody knows before it is open.
+    let problem = used
+        .and_then(|()| permitted.try_for_each(|proof| prepare::permitted(daemon, proof)))
+        .and_then(|()| nested::through_no_link(&launch.evidence.measurement, sources));
     Ok((decided, problem.err()))
 }
 

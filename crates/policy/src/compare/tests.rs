@@ -12,6 +12,8 @@ fn outside(destination: &str) -> MeasuredMount {
         destination: destination.into(),
         kind: MountKind::Outside("/srv/conf".into()),
         read_only: true,
+        lands: None,
+        hides_files: false,
     }
 }
 
@@ -33,6 +35,7 @@ fn a_container_that_fits_has_no_mark() {
 = command | the image's own: ["docker-entrypoint.sh","postgres"] | ["docker-entrypoint.sh","postgres"]
 = user | any | 999:999
 = directory | the image's own: / | /
+= groups | the image's own | the image's own
 = environment | the image's own | the image's own
 = root filesystem | the image's | the image's
 = mounts | none from outside | none from outside
@@ -57,6 +60,7 @@ fn what_differs_is_marked_and_nothing_else() {
     let mut found = measurement();
     found.argv = vec!["sh".into(), "-c".into(), "\u{1b}[2J".into()];
     found.cwd = "/srv".into();
+    found.foreign_groups = [44].into();
     found.foreign_env = ["LD_PRELOAD", "POSTGRES_DB", "X"].map(str::to_owned).into();
     found.root.add("/usr/bin/postgres");
     found.mounts.extend([
@@ -76,6 +80,7 @@ fn what_differs_is_marked_and_nothing_else() {
 ≠ command | the image's own | ["sh","-c","\u001b[2J"]
 ≠ user | 1:2 | 999:999
 ≠ directory | the image's own: / | /srv
+≠ group 44 | not allowed | from outside
 ≠ environment LD_PRELOAD | no rule can allow it | from outside
 ≠ environment X | not allowed | from outside
 = environment POSTGRES_DB | allowed | from outside
@@ -129,13 +134,14 @@ fn changed(way: usize, found: &mut Measurement) {
             ..outside("/a/../b")
         }),
         15 => found.root.more = true,
+        16 => found.foreign_groups = [0, 44].into(),
         _ => found.user.owner.uid = 4,
     }
 }
 
 proptest! {
     #[test]
-    fn every_difference_is_marked_at_a_point_of_its_own(ways in proptest::collection::btree_set(0..17usize, 0..17), ticket: bool) {
+    fn every_difference_is_marked_at_a_point_of_its_own(ways in proptest::collection::btree_set(0..18usize, 0..18), ticket: bool) {
         let mut app = app("payments.postgres", 1);
         app.rule.user = UserRule::Exactly(Owner { uid: 999, gid: 999 });
         app.rule.ticket = ticket;

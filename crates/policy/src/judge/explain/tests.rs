@@ -51,6 +51,8 @@ fn what_a_rule_may_let_in_is_let_in_by_the_apps_own_rule_all_at_once() {
             destination: "/etc/my app".into(),
             kind: MountKind::Outside("/srv".into()),
             read_only: true,
+            lands: None,
+            hides_files: false,
         });
     });
     assert_eq!(
