@@ -7,7 +7,7 @@ use crate::{
     rule::{Difference, Mismatch},
     shown,
 };
-use cofferdam_model::{LaunchRule, Namespace, NetworkRule, Privilege};
+use cofferdam_model::{LaunchRule, Namespace, NetworkRule, Privilege, environment};
 
 /// The most options that an error names; `cofferdam why` has all.
 const NAMED: usize = 8;
@@ -26,7 +26,9 @@ pub(crate) enum Relaxation {
 /// What would have to be let in; none where letting more in is not what it takes.
 pub(crate) fn of(difference: &Difference) -> Option<Vec<Relaxation>> {
     match difference {
-        Difference::Environment(name) => Some(vec![Relaxation::Env(name.clone())]),
+        Difference::Environment(name) => {
+            environment::is_name(name).then(|| vec![Relaxation::Env(name.clone())])
+        }
         Difference::OutsideMount { destination } | Difference::OverImage { destination, .. } => {
             Some(vec![Relaxation::Mount(destination.clone())])
         }

@@ -297,11 +297,10 @@ impl<'a> Question<'a> {
         if neighbour(self.facts, self.measurement).is_ok() {
             return Remedy::Now;
         }
-        let label = candidates
-            .first()
-            .map_or("tool", |one| one.app.name.label().as_str());
-        let named = "host".parse().ok().and_then(|host| self.free_name(&host, label));
-        let Some(name) = named else {
+        let closest = candidates.first().map(|one| &one.app.name);
+        let tenant = closest.map_or_else(TenantName::default_tenant, |app| app.tenant().clone());
+        let label = closest.map_or("tool", |app| app.label().as_str());
+        let Some(name) = self.free_name(&tenant, label) else {
             return Remedy::None;
         };
         let mut rule = learn::learn(&name, self.measurement, None).rule;
