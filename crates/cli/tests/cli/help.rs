@@ -53,9 +53,9 @@ fn every_help_has_examples_that_parse() {
             words.join(" ")
         );
         for example in examples {
-            let typed = example.split(" > ").next().unwrap().split_whitespace();
-            let parsed =
-                cofferdam_cli::command().try_get_matches_from(["cofferdam"].into_iter().chain(typed));
+            let typed = words_of(example.split(" > ").next().unwrap());
+            let parsed = cofferdam_cli::command()
+                .try_get_matches_from(["cofferdam".to_owned()].into_iter().chain(typed));
             assert!(
                 parsed.is_ok(),
                 "the example `cofferdam {example}` does not parse: {}",
@@ -68,6 +68,18 @@ fn every_help_has_examples_that_parse() {
             assert!(own, "`cofferdam {example}` is no example of {}", words.join(" "));
         }
     }
+}
+
+/// As a shell takes a line apart.
+fn words_of(line: &str) -> Vec<String> {
+    let script = format!("printf '%s\\0' {line}");
+    let said = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(script)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    said.split_terminator('\0').map(str::to_owned).collect()
 }
 
 #[test]
