@@ -12,6 +12,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         panic!("the kept key");
     };
     if let Ok(verified) = verify(bytes, &key, None, &mut |_| {}) {
-        assert!(verified.records == 0 || KEPT.starts_with(bytes), "a ledger that nobody signed");
+        assert!(
+            verified.records == 0 || KEPT.starts_with(bytes),
+            "a ledger that nobody signed"
+        );
     }
 });

@@ -37,6 +37,8 @@ pub(crate) struct Process {
     pub(crate) user: User,
     #[serde(default)]
     pub(crate) capabilities: Option<Capabilities>,
+    #[serde(rename = "noNewPrivileges", default)]
+    pub(crate) no_new_privileges: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

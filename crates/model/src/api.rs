@@ -271,6 +271,9 @@ pub struct NewApp {
     /// The argv of a healthcheck that may run besides the image's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Vec<String>>,
+    /// Whether its processes must be kept from gaining privileges by a set-uid program (`no_new_privs`, prctl(2)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_new_privileges: bool,
     /// Whether a launch must bring a ticket that the app's tenant has signed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ticket: bool,

@@ -42,6 +42,9 @@ pub struct Measurement {
     pub mounts: Vec<MeasuredMount>,
     /// Every namespace that matters.
     pub namespaces: Namespaces,
+    /// Its processes cannot gain privileges by a set-uid program (`no_new_privs`, prctl(2)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_new_privileges: bool,
     /// What it holds beyond the engine's default set.
     pub privileges: BTreeSet<Privilege>,
     /// The first process's bounding set, without `CAP_`: what no healthcheck may exceed.

@@ -40,6 +40,10 @@ pub(crate) fn app(name: &AppName, rule: &LaunchRule, replace: bool) -> Option<St
         let list = serde_json::to_string(argv).ok()?;
         words.push(format!("--allow-healthcheck {}", quoted(&list)?));
     }
+    words.extend(
+        rule.no_new_privileges
+            .then(|| "--require-no-new-privileges".to_owned()),
+    );
     words.extend(rule.ticket.then(|| "--require-ticket".to_owned()));
     if let Command::Exactly(argv) = &rule.command {
         words.push("--".to_owned());
@@ -123,6 +127,9 @@ mod tests {
         rule.cwd = Some("/srv/it's".to_owned());
         rule.network = NetworkRule::Host;
         rule.ticket = true;
+        rule.no_new_privileges = true;
+        rule.groups = [44].into();
+        rule.healthcheck = Some(vec!["redis-cli".to_owned(), "ping it".to_owned()]);
         let line = super::app(&app.name, &app.rule, true).unwrap();
         let script = format!("cofferdam() {{ printf '%s\\n' \"$@\"; }}\n{line}");
         let words = Program::new("sh").arg("-c").arg(script).output().unwrap();
@@ -135,6 +142,8 @@ mod tests {
             "--replace",
             "--image",
             &image,
+            "--allow-group",
+            "44",
             "--workdir",
             "/srv/it's",
             "--network",
@@ -147,6 +156,9 @@ mod tests {
             "B",
             "--allow",
             "cap:NET_ADMIN",
+            "--allow-healthcheck",
+            r#"["redis-cli","ping it"]"#,
+            "--require-no-new-privileges",
             "--require-ticket",
             "--",
             "sh",

@@ -82,9 +82,19 @@ pub(crate) fn points(app: &App, measurement: &Measurement, differing: &[Mismatch
             whose(found),
         ));
     }
+    if rule.no_new_privileges {
+        let found = match measurement.no_new_privileges {
+            true => NONE_GAINED,
+            false => "may be gained",
+        };
+        points.push(single(NEW_PRIVILEGES, NONE_GAINED.to_owned(), found.to_owned()));
+    }
     points.push(single("ticket", required(rule), ticket(app, measurement)));
     points
 }
+
+const NEW_PRIVILEGES: &str = "new privileges";
+const NONE_GAINED: &str = "none may be gained";
 
 /// The one point that a difference belongs to.
 fn point_of(difference: &Difference) -> String {
@@ -102,6 +112,7 @@ fn point_of(difference: &Difference) -> String {
         Difference::Environment(name) | Difference::LeadsToCode(name) => variable(name),
         Difference::Changed { .. } => "root filesystem".to_owned(),
         Difference::Privilege(held) | Difference::WayOut(held) => privilege(held),
+        Difference::NewPrivileges => NEW_PRIVILEGES.to_owned(),
         Difference::Ticket(_) => "ticket".to_owned(),
         Difference::Namespace { kind: "network", .. } => "network".to_owned(),
         Difference::Namespace { kind, .. } => format!("{kind} namespace"),

@@ -42,6 +42,7 @@ pub fn learn(app: &AppName, measurement: &Measurement, healthcheck: Option<&[Str
             .cloned()
             .collect(),
         healthcheck: checked(measurement, healthcheck, &mut lets_in),
+        no_new_privileges: no_new_privileges(measurement, &mut lets_in),
         ticket: false,
     };
     let left = rule::mismatches(&rule, app, measurement);
@@ -68,6 +69,14 @@ fn user(measurement: &Measurement, lets_in: &mut Vec<String>) -> Owner {
     let owner = measurement.user.owner;
     lets_in.push(format!("user {owner}, and no other"));
     owner
+}
+
+/// Where it could gain none, its rule asks for that: it lets in less.
+fn no_new_privileges(measurement: &Measurement, lets_in: &mut Vec<String>) -> bool {
+    if measurement.no_new_privileges {
+        lets_in.push("no container that may gain privileges by set-uid programs".to_owned());
+    }
+    measurement.no_new_privileges
 }
 
 fn groups(measurement: &Measurement, lets_in: &mut Vec<String>) -> BTreeSet<u32> {

@@ -54,6 +54,7 @@ pub(crate) fn of(difference: &Difference) -> Option<Vec<Relaxation>> {
         | Difference::LeadsToCode(_)
         | Difference::Changed { more: true, .. }
         | Difference::WayOut(_)
+        | Difference::NewPrivileges
         | Difference::Ticket(_)
         | Difference::Namespace { .. } => None,
     }

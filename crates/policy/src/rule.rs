@@ -99,6 +99,8 @@ pub enum Difference {
     Privilege(Privilege),
     /// A privilege that no rule can allow.
     WayOut(Privilege),
+    /// It may gain privileges, which the rule does not have.
+    NewPrivileges,
     /// No ticket of the app's tenant; what was found instead, where there was one.
     Ticket(Option<TicketFound>),
     /// A namespace that is not the container's own.
@@ -132,6 +134,7 @@ pub fn mismatches(rule: &LaunchRule, app: &AppName, measurement: &Measurement) -
         .chain(root(rule, measurement))
         .chain(privileges(rule, measurement))
         .chain(namespaces(rule, measurement))
+        .chain(new_privileges(rule, measurement))
         .chain(ticket(rule, app, measurement));
     differences
         .map(|difference| Mismatch {
@@ -296,6 +299,10 @@ fn namespaces(rule: &LaunchRule, measurement: &Measurement) -> impl Iterator<Ite
     .map(|(kind, found, _)| Difference::Namespace { kind, found })
 }
 
+fn new_privileges(rule: &LaunchRule, measurement: &Measurement) -> Option<Difference> {
+    (rule.no_new_privileges && !measurement.no_new_privileges).then_some(Difference::NewPrivileges)
+}
+
 /// A ticket tells apart those who launch the same image in the same way.
 fn ticket(rule: &LaunchRule, app: &AppName, measurement: &Measurement) -> Option<Difference> {
     match &measurement.ticket {
@@ -396,6 +403,10 @@ impl fmt::Display for Mismatch {
                 f,
                 "privilege {} reaches out of the container, which no rule can allow",
                 shown::text(&privilege.to_string())
+            ),
+            Difference::NewPrivileges => write!(
+                f,
+                "it may gain privileges by set-uid programs, which app {app} must not (docker run --security-opt no-new-privileges)"
             ),
             Difference::Ticket(None) => write!(f, "it brings no ticket, which app {app} requires"),
             // What another tenant signed is not this one's to know.

@@ -1,4 +1,4 @@
-//! Where mounts really go, and what they hide; extra groups.
+//! Where mounts really go, and what they hide; extra groups, and privileges that may be gained.
 
 use super::{Scene, cases};
 use crate::{Outcome, image::import};
@@ -9,6 +9,7 @@ cases!("places":
     nothing_lies_over_the_images_files_unless_the_rule_or_the_image_says_so,
     a_link_in_one_volume_leads_no_other_mount_away,
     a_group_from_outside_needs_the_rule,
+    what_must_gain_no_privileges_cannot,
 );
 
 /// An image with code at a place of its own, and one that it declares to be for data.
@@ -138,5 +139,22 @@ fn a_group_from_outside_needs_the_rule(scene: &mut Scene) -> Outcome {
     scene
         .run(&volume, &more, "tiny:1", &argv)?
         .refused(&["cofferdam:", "group 0"])?;
+    scene.nothing_is_held()
+}
+
+fn what_must_gain_no_privileges_cannot(scene: &mut Scene) -> Outcome {
+    let volume = scene.volume("data", &[])?;
+    let argv = ["grep", "NoNewPrivs", "/proc/self/status"];
+    let rule = [&["--require-no-new-privileges", "--"][..], &argv].concat();
+    let app = scene.app("bound", "tiny:1", &rule)?;
+    scene.grant(&volume, &app, &[])?;
+    scene
+        .run(&volume, &[], "tiny:1", &argv)?
+        .refused(&["cofferdam:", "no-new-privileges"])?;
+    let options = ["--security-opt", "no-new-privileges"];
+    scene
+        .run(&volume, &options, "tiny:1", &argv)?
+        .ok()?
+        .says(&["NoNewPrivs:\t1"])?;
     scene.nothing_is_held()
 }

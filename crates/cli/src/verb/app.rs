@@ -100,6 +100,9 @@ pub(crate) struct Create {
     /// ["program", "argument"]
     #[arg(long, value_name = "COMMAND", value_parser = parse_healthcheck)]
     allow_healthcheck: Option<Healthcheck>,
+    /// Its containers must not be able to gain privileges by set-uid programs (docker run --security-opt no-new-privileges)
+    #[arg(long)]
+    require_no_new_privileges: bool,
     /// Its containers must bring a ticket that the tenant has signed (cofferdam ticket issue): for images that other
     /// tenants of the host may run as well
     #[arg(long)]
@@ -263,6 +266,7 @@ impl Create {
             changed: self.allow_changed.iter().cloned().collect(),
             allow: self.allow.iter().cloned().collect(),
             healthcheck: self.allow_healthcheck.clone().map(|Healthcheck(argv)| argv),
+            no_new_privileges: self.require_no_new_privileges,
             ticket: self.require_ticket,
             replace: self.replace,
         }
@@ -321,6 +325,15 @@ fn show(name: &AppName, context: &Context) -> Result<Report> {
             ("may be changed", listed(rule.changed.iter())),
             ("added privileges", listed(rule.allow.iter())),
             ("added healthcheck", healthcheck(rule)),
+            (
+                "new privileges",
+                if rule.no_new_privileges {
+                    "none may be gained"
+                } else {
+                    "as the engine has it"
+                }
+                .to_owned(),
+            ),
             ("ticket", ticket(rule).to_owned()),
             ("created", age::full(app.created, context.now)),
         ]))

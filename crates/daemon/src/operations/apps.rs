@@ -26,6 +26,7 @@ pub(crate) fn pinned(new: NewApp, image: Sha256) -> Result<App> {
         changed: new.changed,
         allow: new.allow,
         healthcheck: new.healthcheck,
+        no_new_privileges: new.no_new_privileges,
         ticket: new.ticket,
     };
     sane(&rule)?;
@@ -178,6 +179,7 @@ mod tests {
             changed: Default::default(),
             allow: Default::default(),
             healthcheck: None,
+            no_new_privileges: false,
             ticket: false,
             replace: false,
         };

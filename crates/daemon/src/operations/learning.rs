@@ -38,6 +38,7 @@ pub(crate) fn learn(daemon: &Daemon, asked: &Learn) -> Result<Learned> {
             changed: rule.changed,
             allow: rule.allow,
             healthcheck: rule.healthcheck,
+            no_new_privileges: rule.no_new_privileges,
             ticket: rule.ticket,
             replace: false,
         },

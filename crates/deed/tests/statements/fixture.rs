@@ -65,6 +65,7 @@ pub(crate) fn rule() -> LaunchRule {
         changed: [].into(),
         allow: ["cap:NET_ADMIN".parse().unwrap()].into(),
         healthcheck: None,
+        no_new_privileges: false,
         ticket: false,
     }
 }
@@ -83,6 +84,7 @@ pub(crate) fn plain_rule() -> LaunchRule {
         changed: [].into(),
         allow: [].into(),
         healthcheck: None,
+        no_new_privileges: false,
         ticket: false,
     }
 }

@@ -50,10 +50,19 @@ fn any_rule() -> impl Strategy<Value = LaunchRule> {
         network,
         [texts(), texts(), texts()],
         proptest::option::of(vec(any::<String>(), 0..3)),
-        (any::<bool>(), btree_set(any::<u32>(), 0..3)),
+        (any::<[bool; 2]>(), btree_set(any::<u32>(), 0..3)),
     )
         .prop_map(
-            |(image, command, user, cwd, network, [mounts, env, changed], healthcheck, (ticket, groups))| {
+            |(
+                image,
+                command,
+                user,
+                cwd,
+                network,
+                [mounts, env, changed],
+                healthcheck,
+                ([ticket, no_new_privileges], groups),
+            )| {
                 LaunchRule {
                     image: Sha256::from_bytes(image),
                     command,
@@ -66,6 +75,7 @@ fn any_rule() -> impl Strategy<Value = LaunchRule> {
                     changed,
                     allow: [].into(),
                     healthcheck,
+                    no_new_privileges,
                     ticket,
                 }
             },

@@ -245,6 +245,7 @@ fn assemble(
         user: user(config),
         mounts,
         namespaces,
+        no_new_privileges: process.no_new_privileges.unwrap_or_default(),
         privileges: privileges::measure(config, linux, &namespaces),
         capabilities: process
             .capabilities

@@ -36,6 +36,7 @@ fn running(cwd: &str, program: &str) -> Measurement {
             cgroup: own,
             user: own,
         },
+        no_new_privileges: false,
         privileges: Default::default(),
         capabilities: Default::default(),
         id_map: None,

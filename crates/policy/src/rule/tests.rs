@@ -360,3 +360,23 @@ proptest! {
         prop_assert!(told[0].chars().count() < 400);
     }
 }
+
+#[test]
+fn groups_and_new_privileges_are_as_the_rule_has_them() {
+    let mut app = app("payments.postgres", 1);
+    let mut found = measurement();
+    found.foreign_groups = [0, 44].into();
+    app.rule.groups = [44].into();
+    app.rule.no_new_privileges = true;
+    let differing = mismatches(&app.rule, &app.name, &found);
+    let differing: Vec<_> = differing.into_iter().map(|one| one.difference).collect();
+    assert_eq!(differing, [Difference::Group(0), Difference::NewPrivileges]);
+    found.foreign_groups = [44].into();
+    found.no_new_privileges = true;
+    assert!(mismatches(&app.rule, &app.name, &found).is_empty());
+    app.rule.no_new_privileges = false;
+    assert!(
+        mismatches(&app.rule, &app.name, &found).is_empty(),
+        "less is no difference"
+    );
+}
