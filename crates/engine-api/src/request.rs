@@ -101,7 +101,11 @@ impl Request<'_> {
                     .collect()
             }
             ("POST", ["containers", name @ .., "start"]) if !name.is_empty() => {
-                checkpoint(target.asked("checkpoint-dir"))
+                let named = checkpoint(target.asked("checkpoint-dir"));
+                named
+                    .into_iter()
+                    .chain(elsewhere(target.asked("checkpoint")))
+                    .collect()
             }
             ("POST", ["containers", name @ .., "checkpoints"]) if !name.is_empty() => {
                 checkpoint(self.body()?.text("CheckpointDir")?)
@@ -138,6 +142,13 @@ impl Request<'_> {
         }
         json::first(self.body)
     }
+}
+
+/// A checkpoint's name is a part of a path, and Docker does not look at it closely.
+fn elsewhere(name: &str) -> Option<Wish> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let leads = name.starts_with('.') || !name.bytes().all(is_name);
+    leads.then(|| Wish::Checkpoint(name.to_owned()))
 }
 
 fn checkpoint(directory: &str) -> Vec<Wish> {

@@ -19,17 +19,38 @@ const LINKS_MAX: usize = 40;
 /// How many directories and files are looked at before a place counts as one that has files.
 const ENTRIES_MAX: usize = 4096;
 
+/// How often something may be looked up for all mounts of one container.
+const LOOKUPS_MAX: usize = 1 << 16;
+
 /// How deep they may lie.
 const DEPTH_MAX: usize = 32;
 
 /// The longest path that the kernel takes, in bytes.
 const PATH_MAX: usize = 4096;
 
+/// What is left of the lookups for one container.
+pub(crate) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget(LOOKUPS_MAX)
+    }
+}
+
+impl Budget {
+    fn spend(&mut self) -> Result<()> {
+        self.0 = self.0.checked_sub(1).ok_or_else(|| {
+            Problem::invalid("it takes too long to find out where the container's mounts lead")
+        })?;
+        Ok(())
+    }
+}
+
 /// The place in `root` to which `destination` leads: without links, `.` and `..`, from `/`.
 ///
 /// # Errors
 /// `invalid` where it leads through too many links, or through one that is no text.
-pub(crate) fn place(root: BorrowedFd<'_>, destination: &str) -> Result<String> {
+pub(crate) fn place(root: BorrowedFd<'_>, destination: &str, budget: &mut Budget) -> Result<String> {
     let odd = |why: &str| Problem::invalid(format!("the mount at {destination:?} {why}"));
     if destination.len() > PATH_MAX {
         return Err(odd("has a longer path than the kernel takes"));
@@ -43,6 +64,7 @@ pub(crate) fn place(root: BorrowedFd<'_>, destination: &str) -> Result<String> {
             continue;
         }
         at.push(part);
+        budget.spend()?;
         let Some(target) = link(root, &at.join("/"))? else {
             continue;
         };
@@ -85,7 +107,7 @@ fn link(root: BorrowedFd<'_>, place: &str) -> Result<Option<Vec<u8>>> {
 ///
 /// # Errors
 /// `unavailable` where it cannot be read.
-pub(crate) fn has_files(root: BorrowedFd<'_>, place: &str) -> Result<bool> {
+pub(crate) fn has_files(root: BorrowedFd<'_>, place: &str, budget: &mut Budget) -> Result<bool> {
     let below = place.trim_start_matches('/');
     let below = if below.is_empty() { "." } else { below };
     let Some(found) = find(root, below, OFlags::PATH | OFlags::NOFOLLOW)? else {
@@ -95,7 +117,11 @@ pub(crate) fn has_files(root: BorrowedFd<'_>, place: &str) -> Result<bool> {
         return Ok(true);
     }
     let mut looked_at = 0;
-    walk(found.as_fd(), 0, &mut looked_at).map_err(unreadable)
+    let has = walk(found.as_fd(), 0, &mut looked_at).map_err(unreadable)?;
+    for _ in 0..looked_at {
+        budget.spend()?;
+    }
+    Ok(has)
 }
 
 fn walk(directory: BorrowedFd<'_>, depth: usize, looked_at: &mut usize) -> rustix::io::Result<bool> {
@@ -188,10 +214,14 @@ mod tests {
             ("/../../etc/./app", "/etc/app"),
             ("/file/x", "/file/x"),
         ] {
-            assert_eq!(place(root.as_fd(), destination).unwrap(), wanted, "{destination}");
+            assert_eq!(
+                place(root.as_fd(), destination, &mut Budget::default()).unwrap(),
+                wanted,
+                "{destination}"
+            );
         }
-        assert!(place(root.as_fd(), "/srv/loop").is_err());
-        assert!(place(root.as_fd(), &"/a".repeat(3000)).is_err());
+        assert!(place(root.as_fd(), "/srv/loop", &mut Budget::default()).is_err());
+        assert!(place(root.as_fd(), &"/a".repeat(3000), &mut Budget::default()).is_err());
     }
 
     #[test]
@@ -211,7 +241,20 @@ mod tests {
             ("/missing/too", false),
             ("/", true),
         ] {
-            assert_eq!(has_files(root.as_fd(), at).unwrap(), wanted, "{at}");
+            assert_eq!(
+                has_files(root.as_fd(), at, &mut Budget::default()).unwrap(),
+                wanted,
+                "{at}"
+            );
         }
+    }
+
+    #[test]
+    fn looking_up_has_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = open(dir.path());
+        let mut budget = Budget(3);
+        assert!(place(root.as_fd(), "/a/b", &mut budget).is_ok());
+        assert!(place(root.as_fd(), "/a/b", &mut budget).is_err());
     }
 }

@@ -62,6 +62,8 @@ pub struct Evidence {
     pub measurement: Measurement,
     /// The image's layers, uppermost first (`O_PATH`).
     pub layers: Vec<OwnedFd>,
+    /// As [`Bundle::judged`].
+    pub judged: bool,
     /// The text of the ticket that the launch brings, which nobody has checked.
     pub ticket: Option<String>,
 }
@@ -123,6 +125,12 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// `corrupt` where that cannot be read.
     fn made(&self, container: &ContainerId) -> Result<Option<Made>>;
+
+    /// What the engine itself would mount for a volume of its own, before any runtime is asked; none where it mounts nothing.
+    ///
+    /// # Errors
+    /// As [`Self::made`].
+    fn own_volume(&self, name: &str) -> Result<Option<MadeMount>>;
 
     /// The number of a running container's first process.
     ///

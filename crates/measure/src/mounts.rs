@@ -7,6 +7,9 @@ use cofferdam_model::{MeasuredMount, MountKind, Problem, Result, place};
 use rustix::fs::{AtFlags, StatxFlags};
 use std::os::fd::BorrowedFd;
 
+/// The most mounts of a container that asks for something.
+const MOUNTS_MAX: usize = 512;
+
 /// Filesystems that bring nothing from outside.
 const KERNEL: [&str; 7] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"];
 
@@ -75,9 +78,16 @@ pub(crate) fn measure(
 /// # Errors
 /// As [`landing::place`].
 pub(crate) fn land(mounts: &mut [MeasuredMount], root: BorrowedFd<'_>, data: &[String]) -> Result<()> {
+    if mounts.len() > MOUNTS_MAX {
+        return Err(Problem::invalid(format!(
+            "the container has {} mounts; at most {MOUNTS_MAX} can be judged",
+            mounts.len()
+        )));
+    }
+    let mut budget = landing::Budget::default();
     let data: Vec<String> = data
         .iter()
-        .map(|declared| landing::place(root, declared))
+        .map(|declared| landing::place(root, declared, &mut budget))
         .collect::<Result<_>>()?;
     for mount in mounts {
         let may_hide = match &mount.kind {
@@ -86,9 +96,9 @@ pub(crate) fn land(mounts: &mut [MeasuredMount], root: BorrowedFd<'_>, data: &[S
             MountKind::Volume(_) | MountKind::Kernel(_) => true,
             MountKind::Outside(_) => false,
         };
-        let at = landing::place(root, &mount.destination)?;
+        let at = landing::place(root, &mount.destination, &mut budget)?;
         let is_data = data.iter().any(|declared| place::holds(declared, &at));
-        mount.hides_files = may_hide && !is_data && landing::has_files(root, &at)?;
+        mount.hides_files = may_hide && !is_data && landing::has_files(root, &at, &mut budget)?;
         mount.lands = (place::plain(&mount.destination) != Some(at.as_str())).then_some(at);
     }
     Ok(())

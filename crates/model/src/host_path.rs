@@ -1,6 +1,6 @@
 //! Host paths as resources: which app may bind one, and how.
 
-use crate::{AppName, Problem, Result, place};
+use crate::{AppName, LaunchRule, Problem, Result, place};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -71,8 +71,13 @@ pub struct HostPathGrant {
     pub path: HostPath,
     /// The app.
     pub app: AppName,
+    /// The app's rule when it was granted: another rule under the same name is another app.
+    pub rule: LaunchRule,
     /// Whether it may be bound for writing.
     pub write: bool,
+    /// Whether processes may be added to its containers, which see what is bound there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exec: bool,
     /// Whether what belongs to the directory's owner belongs to the container's user, as in a volume of ours.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub map_owner: bool,
@@ -101,6 +106,9 @@ pub struct NewHostPathGrant {
     pub app: AppName,
     /// Whether for writing.
     pub write: bool,
+    /// As [`HostPathGrant::exec`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exec: bool,
     /// As [`HostPathGrant::map_owner`].
     #[serde(default)]
     pub map_owner: bool,

@@ -71,7 +71,7 @@ pub(crate) fn grant(grant: &Grant) -> String {
 }
 
 /// A word as a POSIX shell reads it back; none where it holds a character that could be misread on a terminal.
-fn quoted(word: &str) -> Option<String> {
+pub(crate) fn quoted(word: &str) -> Option<String> {
     if !word.chars().all(is_typed) {
         return None;
     }

@@ -24,36 +24,7 @@ pub struct Facts {
     grants: BTreeMap<(Arc<VolumeName>, Option<Arc<AppName>>), Right>,
     /// The same keys the other way round.
     grants_by_app: BTreeSet<(Arc<AppName>, Option<Arc<VolumeName>>)>,
-    host_paths: BTreeMap<HostPath, BTreeMap<AppName, HostPathRight>>,
-}
-
-/// What a grant on a host path gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct HostPathRight {
-    pub(crate) write: bool,
-    pub(crate) map_owner: bool,
-    pub(crate) until: Option<Timestamp>,
-}
-
-impl HostPathRight {
-    /// As policies know it.
-    pub(crate) fn right(self) -> Right {
-        Right {
-            write: self.write,
-            exec: false,
-            until: self.until,
-        }
-    }
-
-    fn grant(self, path: &HostPath, app: &AppName) -> HostPathGrant {
-        HostPathGrant {
-            path: path.clone(),
-            app: app.clone(),
-            write: self.write,
-            map_owner: self.map_owner,
-            until: self.until,
-        }
-    }
+    host_paths: BTreeMap<HostPath, BTreeMap<AppName, HostPathGrant>>,
 }
 
 /// What a grant gives, without its names.
@@ -178,13 +149,8 @@ impl Facts {
 
     /// Adds a grant on a host path, or replaces the one of the same app on the same path.
     pub fn insert_host_path_grant(&mut self, grant: &HostPathGrant) {
-        let right = HostPathRight {
-            write: grant.write,
-            map_owner: grant.map_owner,
-            until: grant.until,
-        };
         let on_path = self.host_paths.entry(grant.path.clone()).or_default();
-        on_path.insert(grant.app.clone(), right);
+        on_path.insert(grant.app.clone(), grant.clone());
     }
 
     /// Takes a grant on a host path away. With the last one the path is nobody's in particular again.
@@ -203,17 +169,13 @@ impl Facts {
     }
 
     /// Every grant on a host path, sorted by path, then app.
-    pub fn host_path_grants(&self) -> impl Iterator<Item = HostPathGrant> {
-        self.host_paths.iter().flat_map(|(path, on_path)| {
-            let grants = on_path.iter();
-            grants.map(move |(app, right)| right.grant(path, app))
-        })
+    pub fn host_path_grants(&self) -> impl Iterator<Item = &HostPathGrant> {
+        self.host_paths.values().flat_map(BTreeMap::values)
     }
 
     /// The grant of this app on this host path.
-    pub fn host_path_grant(&self, path: &HostPath, app: &AppName) -> Option<HostPathGrant> {
-        let right = self.host_paths.get(path)?.get(app)?;
-        Some(right.grant(path, app))
+    pub fn host_path_grant(&self, path: &HostPath, app: &AppName) -> Option<&HostPathGrant> {
+        self.host_paths.get(path)?.get(app)
     }
 
     /// The apps with a grant on this host path whose rule has this image, sorted by name.
@@ -221,10 +183,10 @@ impl Facts {
         &self,
         path: &HostPath,
         config: &Sha256,
-    ) -> impl Iterator<Item = (&App, HostPathRight)> {
+    ) -> impl Iterator<Item = (&App, &HostPathGrant)> {
         let on_path = self.host_paths.get(path).into_iter().flatten();
         on_path
-            .filter_map(|(name, right)| Some((self.app(name)?, *right)))
+            .filter_map(|(name, grant)| Some((self.app(name)?, grant)))
             .filter(|(app, _)| app.rule.image == *config)
     }
 

@@ -6,7 +6,7 @@
 //!
 //! What this does not do: see a container that was started by another runtime.
 
-use crate::{facts::Facts, rule, shown};
+use crate::{command::quoted, facts::Facts, rule, shown};
 use cofferdam_model::{App, Measurement, Namespace, Privilege, Problem, Result};
 
 /// What is no way to others as long as the container sees its own processes alone.
@@ -58,13 +58,11 @@ pub fn neighbour<'a>(facts: &'a Facts, measurement: &Measurement) -> Result<Opti
         more => format!(" and {more} more"),
     };
     let first = named.get(..NAMED).unwrap_or(&named).join(", ");
-    let allow = match named.as_slice() {
-        named if named.len() > NAMED => "--allow everything".to_owned(),
-        named => named
-            .iter()
-            .map(|way| format!("--allow {way}"))
-            .collect::<Vec<_>>()
-            .join(" "),
+    let typed = ways.iter().map(|way| quoted(&way.to_string()));
+    let typed: Option<Vec<String>> = typed.map(|way| Some(format!("--allow {}", way?))).collect();
+    let allow = match typed {
+        Some(typed) if typed.len() <= NAMED => typed.join(" "),
+        _ => "--allow everything".to_owned(),
     };
     Err(Problem::denied(format!(
         "this container could reach the volumes of others ({first}{more}), and is no app whose rule allows that"

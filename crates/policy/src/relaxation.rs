@@ -4,10 +4,10 @@
 //! another app; and what no rule can allow has no relaxation at all.
 
 use crate::{
+    command::quoted,
     rule::{Difference, Mismatch},
-    shown,
 };
-use cofferdam_model::{LaunchRule, Namespace, NetworkRule, Privilege, environment};
+use cofferdam_model::{LaunchRule, Namespace, NetworkRule, Privilege, environment, place};
 
 /// The most options that an error names; `cofferdam why` has all.
 const NAMED: usize = 8;
@@ -32,7 +32,8 @@ pub(crate) fn of(difference: &Difference) -> Option<Vec<Relaxation>> {
         Difference::OutsideMount { destination } | Difference::OverImage { destination, .. } => {
             Some(vec![Relaxation::Mount(destination.clone())])
         }
-        Difference::Changed { places, more: false } => {
+        // A rule that lets an image's programs be changed lets in whatever is put there the next time.
+        Difference::Changed { places, more: false } if !places.iter().any(|at| is_code(at)) => {
             Some(places.iter().cloned().map(Relaxation::Changed).collect())
         }
         Difference::Group(group) => Some(vec![Relaxation::Group(*group)]),
@@ -52,12 +53,19 @@ pub(crate) fn of(difference: &Difference) -> Option<Vec<Relaxation>> {
         | Difference::Directory { .. }
         | Difference::OddPlace { .. }
         | Difference::LeadsToCode(_)
-        | Difference::Changed { more: true, .. }
+        | Difference::Changed { .. }
         | Difference::WayOut(_)
         | Difference::NewPrivileges
         | Difference::Ticket(_)
         | Difference::Namespace { .. } => None,
     }
+}
+
+/// Whether images keep their programs there.
+fn is_code(at: &str) -> bool {
+    let code = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr"];
+    code.iter()
+        .any(|own| place::holds(own, at) || place::holds(at, own))
 }
 
 /// The rule that lets all of it in. A ticket is no matter of the rule's: that difference stays.
@@ -78,7 +86,8 @@ pub(crate) fn widened(rule: &LaunchRule, mismatches: &[Mismatch]) -> Option<Laun
 pub(crate) fn options(mismatches: &[Mismatch]) -> Option<String> {
     let all: Option<Vec<_>> = mismatches.iter().map(|one| of(&one.difference)).collect();
     let all: Vec<Relaxation> = all?.into_iter().flatten().collect();
-    let words: Vec<String> = all.iter().map(Relaxation::shown).collect();
+    // What a shell would not read back as it is meant is shown to nobody as a thing to type.
+    let words: Vec<String> = all.iter().map(Relaxation::typed).collect::<Option<_>>()?;
     (!words.is_empty() && words.len() <= NAMED).then(|| words.join(" "))
 }
 
@@ -94,15 +103,15 @@ impl Relaxation {
         }
     }
 
-    fn shown(&self) -> String {
-        match self {
-            Relaxation::Env(name) => format!("--allow-env {}", shown::text(name)),
-            Relaxation::Mount(place) => format!("--allow-mount {}", shown::text(place)),
-            Relaxation::Changed(place) => format!("--allow-changed {}", shown::text(place)),
+    fn typed(&self) -> Option<String> {
+        Some(match self {
+            Relaxation::Env(name) => format!("--allow-env {}", quoted(name)?),
             Relaxation::Group(group) => format!("--allow-group {group}"),
-            Relaxation::Allow(privilege) => format!("--allow {}", shown::text(&privilege.to_string())),
+            Relaxation::Mount(place) => format!("--allow-mount {}", quoted(place)?),
+            Relaxation::Changed(place) => format!("--allow-changed {}", quoted(place)?),
+            Relaxation::Allow(privilege) => format!("--allow {}", quoted(&privilege.to_string())?),
             Relaxation::Network(network) => format!("--network {}", word(*network)),
-        }
+        })
     }
 }
 

@@ -43,6 +43,19 @@ impl Mapping {
         }
     }
 
+    /// The map in which every id is itself.
+    pub fn none() -> Self {
+        let all = vec![Line {
+            inside: 0,
+            outside: 0,
+            count: u32::MAX,
+        }];
+        Mapping {
+            uids: all.clone(),
+            gids: all,
+        }
+    }
+
     /// Whether every id is itself, so that no map is needed.
     pub fn is_identity(&self) -> bool {
         let identity = |lines: &[Line]| matches!(lines, [line] if line.inside == 0 && line.outside == 0 && line.count == u32::MAX);

@@ -11,6 +11,10 @@ cases!("host_paths":
     a_volume_of_dockers_own_is_writable_to_whoever_runs,
     every_path_needs_a_grant_where_the_settings_say_so,
     forbidden_and_missing_paths_are_not_granted,
+    another_rule_under_the_same_name_is_another_app,
+    processes_are_added_where_the_grant_says_so,
+    a_volume_of_dockers_that_is_the_hosts_memory_is_judged_as_that,
+    a_granted_volume_of_dockers_cannot_be_exchanged,
 );
 
 /// A directory of the host's with a file in it that root owns.
@@ -125,20 +129,28 @@ fn what_a_grant_does_not_give_is_refused(scene: &mut Scene) -> Outcome {
 fn the_owner_is_mapped_where_the_grant_says_so(scene: &mut Scene) -> Outcome {
     let path = directory(scene, "mapped")?;
     let source = path.display().to_string();
+    let owned = |owner: &str| program("chown", &["-R", owner, &source])?.ok();
     let script = "echo mine > /x/new && stat -c %u:%g /x/new /x/file";
     let argv = ["sh", "-c", script];
     let options = ["--user", "1000:1000", "--volume", &format!("{source}:/x")];
     run(scene, &options, &argv)?.refused(&["Permission denied"])?;
     let rule = [&["--allow-mount", "/x", "--"][..], &argv].concat();
     let app = scene.app("mapped", "tiny:1", &rule)?;
-    let allow = ["host-path", "allow", &source, "--to", &app];
-    scene.cofferdam(&[&allow[..], &["--map-owner"]].concat())?.ok()?;
+    let allow = ["host-path", "allow", &source, "--to", &app, "--map-owner"];
+    // Root's files would be the container's to make.
+    scene.cofferdam(&allow)?.refused(&["belongs to root", "chown"])?;
+    owned("7000:7000")?;
+    scene.cofferdam(&allow)?.ok()?;
     let ran = run(scene, &options, &argv)?.ok()?;
     ran.says(&["1000:1000"])?;
     let made = fs::metadata(path.join("new"))?;
     let owner = (made.uid(), made.gid());
-    ensure(owner == (0, 0), || format!("on the host it belongs to {owner:?}"))?;
-    // Neither set-uid programs nor device nodes come with it.
+    ensure(owner == (7000, 7000), || {
+        format!("on the host it belongs to {owner:?}")
+    })?;
+    owned("0:0")?;
+    run(scene, &options, &argv)?.refused(&["cofferdam:", "belongs to root"])?;
+    owned("7000:7000")?;
     let hidden = ["--user", "1000:1000", "--volume", &format!("{source}:/x:ro")];
     run(scene, &hidden, &argv)?.refused(&["Read-only file system"])?;
     scene
@@ -224,5 +236,118 @@ fn forbidden_and_missing_paths_are_not_granted(scene: &mut Scene) -> Outcome {
     let revoke = ["host-path", "revoke", &path.display().to_string(), "--from", &app];
     scene.cofferdam(&revoke)?.ok()?;
     program("rm", &[&link.display().to_string()])?.ok()?;
+    Ok(())
+}
+
+fn another_rule_under_the_same_name_is_another_app(scene: &mut Scene) -> Outcome {
+    let path = directory(scene, "renamed")?.display().to_string();
+    let mount = format!("{path}:/x");
+    let places = ["--allow-mount", "/x", "--"];
+    let app = scene.app("same", "tiny:1", &[&places[..], &READS].concat())?;
+    let allow = ["host-path", "allow", &path, "--to", &app];
+    scene.cofferdam(&allow)?.ok()?;
+    run(scene, &["--volume", &mount], &READS)?.ok()?;
+    let other = ["cat", "/x/file", "/etc/variant"];
+    let replace = ["app", "create", &app, "--replace", "--image", "tiny:1"];
+    scene.cofferdam(&[&replace[..], &places, &other].concat())?.ok()?;
+    run(scene, &["--volume", &mount], &other)?.refused(&["cofferdam:", "another rule"])?;
+    scene.cofferdam(&allow)?.ok()?;
+    run(scene, &["--volume", &mount], &other)?
+        .ok()?
+        .says(&["of the host"])?;
+    Ok(())
+}
+
+fn processes_are_added_where_the_grant_says_so(scene: &mut Scene) -> Outcome {
+    let path = directory(scene, "added")?.display().to_string();
+    let mount = format!("{path}:/x");
+    let argv = ["sleep", "1000"];
+    let app = scene.app(
+        "stays",
+        "tiny:1",
+        &[&["--allow-mount", "/x", "--"][..], &argv].concat(),
+    )?;
+    let allow = ["host-path", "allow", &path, "--to", &app];
+    scene.cofferdam(&allow)?.ok()?;
+    let begin = ["run", "--detach", "--name", "stays", "--runtime", "cofferdam"];
+    let line = [&begin[..], &["--volume", &mount, "tiny:1"], &argv].concat();
+    scene.docker(&line)?.ok()?;
+    let exec = ["exec", "stays", "cat", "/x/file"];
+    let refused = || -> Outcome<Ran> {
+        let ran = scene.docker(&exec)?;
+        ran.refused(&["cofferdam:", "adding a process", &path])?
+            .silent_on(&["of the host"])
+    };
+    refused()?;
+    // Also after the daemon was away.
+    scene.host.daemon.stop()?;
+    scene.docker(&exec)?.refused(&["cofferdam:", "cofferdamd"])?;
+    scene.host.daemon.start()?;
+    let again = scene.docker(&exec)?;
+    again.refused(&["cofferdam:", "adding a process", &path])?;
+    scene.cofferdam(&[&allow[..], &["--exec"]].concat())?.ok()?;
+    scene.docker(&exec)?.ok()?.says(&["of the host"])?;
+    scene.docker(&["rm", "--force", "stays"])?.ok()?;
+    Ok(())
+}
+
+fn a_volume_of_dockers_that_is_the_hosts_memory_is_judged_as_that(scene: &mut Scene) -> Outcome {
+    for device in ["/run", "/dev/shm"] {
+        let option = format!("device={device}");
+        let options = [
+            "--opt",
+            "type=none",
+            "--opt",
+            "o=bind",
+            "--opt",
+            &option,
+            "memory",
+        ];
+        scene
+            .docker(&[&["volume", "create"], &options[..]].concat())?
+            .ok()?;
+        run(scene, &["--volume", "memory:/x"], &["ls", "/x"])?.refused(&["cofferdam:", "forbidden"])?;
+        scene.docker(&["volume", "rm", "memory"])?.ok()?;
+    }
+    // Memory of its own is nobody's else.
+    let options = ["--opt", "type=tmpfs", "--opt", "device=tmpfs", "memory"];
+    scene
+        .docker(&[&["volume", "create"], &options[..]].concat())?
+        .ok()?;
+    run(
+        scene,
+        &["--volume", "memory:/x", "--cap-add", "SYS_PTRACE"],
+        &["ls", "/x"],
+    )?
+    .ok()?;
+    scene.docker(&["volume", "rm", "memory"])?.ok()?;
+    Ok(())
+}
+
+fn a_granted_volume_of_dockers_cannot_be_exchanged(scene: &mut Scene) -> Outcome {
+    let other = directory(scene, "others")?.display().to_string();
+    scene.docker(&["volume", "create", "mine"])?.ok()?;
+    let argv = ["cat", "/data/file"];
+    let rule = [&["--allow-mount", "/data", "--"][..], &argv].concat();
+    let (owner, reader) = (
+        scene.app("owner", "tiny:1", &["--", "true"])?,
+        scene.app("mine", "tiny:1", &rule)?,
+    );
+    scene
+        .cofferdam(&["host-path", "allow", &other, "--to", &owner])?
+        .ok()?;
+    scene
+        .cofferdam(&["host-path", "allow", "--docker-volume", "mine", "--to", &reader])?
+        .ok()?;
+    scene.docker(&["volume", "rm", "mine"])?.ok()?;
+    let device = format!("device={other}");
+    let options = ["--opt", "type=none", "--opt", "o=bind", "--opt", &device, "mine"];
+    scene
+        .docker(&[&["volume", "create"], &options[..]].concat())?
+        .ok()?;
+    run(scene, &["--volume", "mine:/data"], &argv)?
+        .refused(&["cofferdam:", &other])?
+        .silent_on(&["of the host"])?;
+    scene.docker(&["volume", "rm", "mine"])?.ok()?;
     Ok(())
 }

@@ -59,7 +59,11 @@ pub(crate) struct Allow {
     /// Reading only
     #[arg(long)]
     read_only: bool,
-    /// What belongs to the directory's owner belongs to the container's user, whoever that is. No file is touched
+    /// Processes may be added to the container, which see what is bound there (docker exec)
+    #[arg(long)]
+    exec: bool,
+    /// What belongs to the directory's owner belongs to the container's user, whoever that is. No file is touched. Not for root's
+    /// directories, but for those of Docker's volumes
     #[arg(long)]
     map_owner: bool,
     /// Not from this instant on: 2027-01-31T18:00:00Z, or a time from now such as 2h or 7d
@@ -98,6 +102,7 @@ impl Allow {
             source: named(&self.source)?,
             app: self.to.clone(),
             write: !self.read_only,
+            exec: self.exec,
             map_owner: self.map_owner,
             until: self.until.map(|end| end.from(context.now)).transpose()?,
         };
@@ -107,8 +112,7 @@ impl Allow {
                 format!(", until {}", age::full(until, context.now))
             });
             let how = if given.map_owner { " as its owner" } else { "" };
-            let may = if given.write { "read and write" } else { "read" };
-            let sentence = format!("{} may {may} {}{how}{until}", given.app, given.path);
+            let sentence = format!("{} may {} {}{how}{until}", given.app, may(&given), given.path);
             Report::default()
                 .line(sentence)
                 .note("no other container may bind it, or what lies below it, without a grant")
@@ -157,7 +161,11 @@ fn list(context: &Context) -> Result<Report> {
                 [
                     grant.path.to_string(),
                     grant.app.to_string(),
-                    rights(grant).to_owned(),
+                    format!(
+                        "{}{}",
+                        may(grant),
+                        if grant.map_owner { " as its owner" } else { "" }
+                    ),
                     until,
                 ]
             });
@@ -167,11 +175,11 @@ fn list(context: &Context) -> Result<Report> {
     })
 }
 
-fn rights(grant: &HostPathGrant) -> &'static str {
-    match (grant.write, grant.map_owner) {
+fn may(grant: &HostPathGrant) -> &'static str {
+    match (grant.write, grant.exec) {
         (true, false) => "read and write",
         (false, false) => "read",
-        (true, true) => "read and write as its owner",
-        (false, true) => "read as its owner",
+        (true, true) => "read, write and exec",
+        (false, true) => "read and exec",
     }
 }

@@ -72,7 +72,10 @@ pub(crate) fn grant() -> Value {
 }
 
 pub(crate) fn host_path_grant() -> Value {
-    json!({"path": "/srv/www", "app": "payments.web", "write": false, "map_owner": true, "until": "2026-12-01T12:00:00Z"})
+    json!({
+        "path": "/srv/www", "app": "payments.web", "rule": app()["rule"], "write": false, "map_owner": true,
+        "until": "2026-12-01T12:00:00Z",
+    })
 }
 
 pub(crate) fn narrow_grant() -> Value {

@@ -102,7 +102,7 @@ fn replaced(daemon: &Daemon, known: &Snapshot, new: &App) -> Result<Vec<Change>>
     for grant in known.facts().grants_of(&new.name) {
         if grant.volume.tenant() == new.name.tenant() {
             let volume = known.volume(&grant.volume)?;
-            changes.extend(grants::deed_with(daemon, known, volume, &grant, new)?);
+            changes.extend(grants::deed_with(daemon, known, volume, new)?);
         } else {
             changes.push(Change::Delete(grant_key(&grant.volume, &grant.app)));
         }

@@ -2,7 +2,7 @@
 
 use super::apps::missing;
 use crate::daemon::Daemon;
-use crate::road::grantable;
+use crate::road::{grantable, may_be_mapped};
 use crate::state::{Change, Record, host_path_key};
 use cofferdam_model::{
     HostPath, HostPathGrant, HostSource, NewHostPathGrant, OldHostPathGrant, Problem, Result,
@@ -13,7 +13,7 @@ use std::io;
 
 /// All grants on host paths.
 pub(crate) fn host_path_grants(daemon: &Daemon) -> Result<Vec<HostPathGrant>> {
-    Ok(daemon.state.now().facts().host_path_grants().collect())
+    Ok(daemon.state.now().facts().host_path_grants().cloned().collect())
 }
 
 /// Makes or replaces a grant on what lies at a path now. Where links led there, the grant is on where they lead.
@@ -22,17 +22,23 @@ pub(crate) fn grant_host_path(daemon: &Daemon, new: &NewHostPathGrant) -> Result
         return Err(Problem::invalid("the grant would have ended already")
             .remedy("give a time in the future, or none"));
     }
-    let grant = HostPathGrant {
-        path: grantable(daemon, &named(daemon, &new.source)?)?,
-        app: new.app.clone(),
-        write: new.write,
-        map_owner: new.map_owner,
-        until: new.until,
-    };
+    let (path, owner) = grantable(daemon, &named(daemon, &new.source)?)?;
+    if new.map_owner {
+        may_be_mapped(daemon, &path, owner)?;
+    }
     daemon.state.change(|known| {
         let facts = known.facts();
-        facts.app(&grant.app).ok_or_else(|| missing(&grant.app))?;
-        if facts.host_path_grant(&grant.path, &grant.app).as_ref() == Some(&grant) {
+        let app = facts.app(&new.app).ok_or_else(|| missing(&new.app))?;
+        let grant = HostPathGrant {
+            path: path.clone(),
+            app: new.app.clone(),
+            rule: app.rule.clone(),
+            write: new.write,
+            exec: new.exec,
+            map_owner: new.map_owner,
+            until: new.until,
+        };
+        if facts.host_path_grant(&grant.path, &grant.app) == Some(&grant) {
             return Ok((Vec::new(), grant.clone()));
         }
         // Before the grant: the runtime rather asks in vain.
@@ -40,7 +46,7 @@ pub(crate) fn grant_host_path(daemon: &Daemon, new: &NewHostPathGrant) -> Result
             tell_runtime(daemon, true)?;
         }
         Ok((
-            vec![Change::Put(Record::HostPathGrant(grant.clone()))],
+            vec![Change::Put(Record::HostPathGrant(Box::new(grant.clone())))],
             grant.clone(),
         ))
     })
@@ -83,10 +89,14 @@ pub(crate) fn tell_of_docker_volumes(daemon: &Daemon) -> Result<()> {
 pub(crate) fn revoke_host_path(daemon: &Daemon, old: &OldHostPathGrant) -> Result<HostPathGrant> {
     let named = named(daemon, &old.source)?;
     let taken = daemon.state.change(|known| {
-        let grant = known.facts().host_path_grant(&named, &old.app).ok_or_else(|| {
-            Problem::missing(format!("app {} has no grant on {named}", old.app))
-                .remedy("see who has: cofferdam host-path ls")
-        })?;
+        let grant = known
+            .facts()
+            .host_path_grant(&named, &old.app)
+            .cloned()
+            .ok_or_else(|| {
+                Problem::missing(format!("app {} has no grant on {named}", old.app))
+                    .remedy("see who has: cofferdam host-path ls")
+            })?;
         Ok((vec![Change::Delete(host_path_key(&named, &old.app))], grant))
     })?;
     tell_of_docker_volumes(daemon)?;

@@ -1,11 +1,14 @@
 //! What is to happen beside an open volume: another process in the container (a shell there is the data), or a memory
 //! image of it.
 
-use super::{Refusal, held, record};
+use super::held::{self, Binding, Binds};
+use super::{Refusal, record};
 use crate::daemon::Daemon;
 use crate::sealed;
 use crate::state::Snapshot;
-use cofferdam_model::{Attachment, ContainerId, ExecProcess, Kind, LaunchRule, Measurement, Problem, Result};
+use cofferdam_model::{
+    App, Attachment, ContainerId, ExecProcess, HostPathGrant, Kind, LaunchRule, Measurement, Problem, Result,
+};
 use cofferdam_policy::{is_healthcheck, refuse_other_code, refuse_reaching};
 use jiff::Timestamp;
 use tracing::debug;
@@ -19,6 +22,10 @@ pub(crate) fn exec(
     container: &ContainerId,
     process: Option<&[u8]>,
 ) -> std::result::Result<(), Refusal> {
+    if let Some(binds) = only_binds(daemon, container)? {
+        let judged = beside_a_path(daemon, &binds, process);
+        return judged.map_err(|problem| refused_beside(daemon, container, "exec", binds, problem));
+    }
     judged(daemon, container, "exec", |measurement, held| {
         let process = ExecProcess::parse(process.ok_or_else(unjudgeable)?)?;
         refuse_reaching(&process)?;
@@ -39,6 +46,65 @@ pub(crate) fn exec(
         }
         record::reached(daemon, "exec", measurement, held)
     })
+}
+
+/// What a container binds by grants, where it holds no volume.
+fn only_binds(daemon: &Daemon, container: &ContainerId) -> Result<Option<Binds>> {
+    if daemon.state.now().held_by(container).next().is_some() {
+        return Ok(None);
+    }
+    held::binds(daemon, container)
+}
+
+fn refused_beside(
+    daemon: &Daemon,
+    container: &ContainerId,
+    verb: &str,
+    binds: Binds,
+    problem: Problem,
+) -> Refusal {
+    record::refused(
+        daemon,
+        container,
+        verb,
+        Vec::new(),
+        Some(binds.measurement),
+        problem,
+    )
+}
+
+/// Whether a process may be added to a container that binds granted paths: where every grant says so, or for a healthcheck.
+fn beside_a_path(daemon: &Daemon, binds: &Binds, process: Option<&[u8]>) -> Result<()> {
+    let process = ExecProcess::parse(process.ok_or_else(unjudgeable)?)?;
+    refuse_reaching(&process)?;
+    let measurement = &binds.measurement;
+    let now = Timestamp::now();
+    let apps: Vec<App> = {
+        let known = daemon.state.now();
+        let apps = binds
+            .by_grant
+            .iter()
+            .map(|binding| known.facts().app(&binding.app).cloned());
+        apps.collect::<Option<_>>().unwrap_or_default()
+    };
+    let rules: Vec<&LaunchRule> = apps.iter().map(|app| &app.rule).collect();
+    if is_healthcheck(measurement, &rules, &process) {
+        let found = as_it_is_now(daemon, measurement)?;
+        return apps.iter().try_for_each(|app| refuse_other_code(app, &found));
+    }
+    let known = daemon.state.now();
+    for Binding { path, app } in &binds.by_grant {
+        let grant = known.facts().host_path_grant(path, app);
+        let holds = |grant: &&HostPathGrant| grant.exec && grant.until.is_none_or(|until| until > now);
+        if grant.filter(holds).is_none() {
+            return Err(Problem::denied(format!(
+                "adding a process to a container that binds {path} is not allowed: no grant of {app} lets processes be added"
+            ))
+            .remedy("have the operator grant the path with --exec: cofferdam host-path allow"));
+        }
+    }
+    drop(known);
+    record::reached(daemon, "exec", measurement, &[])
 }
 
 /// The rules of the apps by which the volumes are held; none where one of them is not known any more.
@@ -66,20 +132,25 @@ fn by_deeds(daemon: &Daemon, held: &[Attachment], exec: bool, now: Timestamp) ->
 
 /// A healthcheck runs what lies in the container by now: nobody may have laid other code there (`docker cp`).
 fn runs_the_images_code(daemon: &Daemon, measurement: &Measurement, held: &[Attachment]) -> Result<()> {
-    let mut changes = None;
-    for engine in &daemon.engines {
-        changes = changes.or(engine.root_changes(measurement)?);
-    }
-    let found = Measurement {
-        root: changes.unwrap_or_default(),
-        ..measurement.clone()
-    };
+    let found = as_it_is_now(daemon, measurement)?;
     let known = daemon.state.now();
     let apps = held.iter().filter_map(|held| known.facts().app(&held.app));
     for app in apps {
         refuse_other_code(app, &found)?;
     }
     Ok(())
+}
+
+/// A container with its root filesystem as that is now.
+fn as_it_is_now(daemon: &Daemon, measurement: &Measurement) -> Result<Measurement> {
+    let mut changes = None;
+    for engine in &daemon.engines {
+        changes = changes.or(engine.root_changes(measurement)?);
+    }
+    Ok(Measurement {
+        root: changes.unwrap_or_default(),
+        ..measurement.clone()
+    })
 }
 
 /// Engines describe the process in a file. What stands in options instead would be parsed by the real runtime alone.
@@ -93,6 +164,11 @@ fn unjudgeable() -> Problem {
 /// # Errors
 /// The refusal.
 pub(crate) fn checkpoint(daemon: &Daemon, container: &ContainerId) -> std::result::Result<(), Refusal> {
+    if let Some(binds) = only_binds(daemon, container)? {
+        let problem = Problem::denied("a container that binds what an app was granted is never checkpointed")
+            .remedy("stop it instead");
+        return Err(refused_beside(daemon, container, "checkpoint", binds, problem));
+    }
     judged(daemon, container, "checkpoint", |measurement, held| {
         let now = Timestamp::now();
         daemon

@@ -46,7 +46,9 @@ pub(crate) fn judge(daemon: &Daemon, request: &Request<'_>) -> Early {
     let mut paths = None;
     for wish in &wishes {
         let mode = match wish {
-            Wish::HostPath { .. } | Wish::Filesystem { .. } | Wish::Copy(_) => guard.host_paths,
+            Wish::HostPath { .. } | Wish::Filesystem { .. } | Wish::Copy(_) | Wish::Volume(_) => {
+                guard.host_paths
+            }
             _ => guard.neighbours,
         };
         let judged = match mode {
@@ -109,7 +111,16 @@ fn may_be<'d>(daemon: &'d Daemon, wish: &Wish, paths: &mut Option<EarlyJudge<'d>
             directory.chars().take(100).collect::<String>()
         ))
         .remedy("leave out the directory")),
-        Wish::Volume(_) | Wish::NewVolume { .. } | Wish::NoVolume(_) => Ok(()),
+        // Docker mounts it to fill it with what the image has there, before any runtime is asked.
+        Wish::Volume(name) => {
+            for engine in &daemon.engines {
+                if let Some(mount) = engine.own_volume(name)? {
+                    mounted(daemon, &mount, paths)?;
+                }
+            }
+            Ok(())
+        }
+        Wish::NewVolume { .. } | Wish::NoVolume(_) => Ok(()),
     }
 }
 
@@ -148,25 +159,33 @@ fn made(daemon: &Daemon, container: &str) -> Result<Option<Made>> {
     Ok(None)
 }
 
-/// Whether something that Docker would mount may be copied, for whoever asks.
-fn copied<'d>(daemon: &'d Daemon, mount: &MadeMount, paths: &mut Option<EarlyJudge<'d>>) -> Result<()> {
-    let (name, destination, wish) = match mount {
-        MadeMount::HostPath { source, destination } => {
-            return paths_of(daemon, paths)?.copied(source, destination);
-        }
+/// Whether something may be mounted by Docker itself, for whoever asks.
+fn mounted<'d>(daemon: &'d Daemon, mount: &MadeMount, paths: &mut Option<EarlyJudge<'d>>) -> Result<()> {
+    match mount {
+        MadeMount::HostPath { source, destination } => paths_of(daemon, paths)?.copied(source, destination),
         MadeMount::Local {
-            name,
             destination,
             kind,
             device,
             options,
-        } => (name, destination, Wish::of_local_volume(kind, device, options)?),
-    };
-    match wish {
-        Some(Wish::HostPath { source, .. }) => paths_of(daemon, paths)?.copied(&source, destination)?,
-        Some(wish) => may_be(daemon, &wish, paths)?,
-        None => {}
+            ..
+        } => match Wish::of_local_volume(kind, device, options)? {
+            Some(Wish::HostPath { source, .. }) => paths_of(daemon, paths)?.copied(&source, destination),
+            Some(wish) => may_be(daemon, &wish, paths),
+            None => Ok(()),
+        },
     }
+}
+
+/// Whether something that Docker would mount may be copied, for whoever asks.
+fn copied<'d>(daemon: &'d Daemon, mount: &MadeMount, paths: &mut Option<EarlyJudge<'d>>) -> Result<()> {
+    mounted(daemon, mount, paths)?;
+    let MadeMount::Local {
+        name, destination, ..
+    } = mount
+    else {
+        return Ok(());
+    };
     // It may be somebody's, and something may be mounted there by now.
     let place = daemon.settings.docker.data_root.join("volumes").join(name);
     let place = place.join("_data").display().to_string();

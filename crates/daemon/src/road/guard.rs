@@ -1,12 +1,14 @@
 //! What every guarded container is judged for, whether or not it asks for a volume: the host paths that it binds, and whether it could
 //! reach the volumes of others.
 
-use super::host_paths::{self, Judged};
-use super::{Refusal, record};
+use super::held::{self, Binding};
+use super::host_paths::{self, Claimed, Judged};
+use super::open::{Asked, process_of};
+use super::{Refusal, nested, record};
 use crate::daemon::Daemon;
 use crate::state::Change;
 use cofferdam_model::wire::OpenedMount;
-use cofferdam_model::{Guarding, Measurement, Owner, Problem, Result};
+use cofferdam_model::{Guarding, HostPath, Measurement, Owner, Problem, Result};
 use cofferdam_policy::neighbour;
 use cofferdam_volume::id_map::Mapping;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,12 +16,12 @@ use std::os::fd::{AsFd, OwnedFd};
 /// What of the host's a container gets.
 #[derive(Default)]
 pub(super) struct HostPaths {
-    /// Mounts whose ids are mapped.
-    pub(super) mapped: Vec<(OpenedMount, OwnedFd)>,
+    /// Mounts that were opened here: whose ids are mapped, or that can only be read.
+    pub(super) opened: Vec<(OpenedMount, OwnedFd)>,
     /// Mounts that are made of the very descriptors that were judged.
     pub(super) as_judged: Vec<usize>,
-    /// Whether an app's grant was needed for one of them.
-    pub(super) granted: bool,
+    /// The grants by which it has some of them.
+    pub(super) by_grant: Vec<Binding>,
 }
 
 /// What of the sources was judged, and how it is to be mounted.
@@ -32,7 +34,7 @@ pub(super) fn host_paths(
     sources: &[(usize, OwnedFd)],
 ) -> std::result::Result<HostPaths, Refusal> {
     let judged = host_paths::judge(daemon, measurement, sources);
-    match judged.and_then(|judged| opened(daemon, measurement, judged)) {
+    match judged.and_then(|judged| opened(daemon, measurement, sources, judged)) {
         Ok(opened) => Ok(opened),
         Err(problem) => {
             unless_observed(daemon, daemon.settings.guard.host_paths, measurement, problem)?;
@@ -41,40 +43,81 @@ pub(super) fn host_paths(
     }
 }
 
-fn opened(daemon: &Daemon, measurement: &Measurement, judged: Vec<Judged<'_>>) -> Result<HostPaths> {
+fn opened(
+    daemon: &Daemon,
+    measurement: &Measurement,
+    sources: &[(usize, OwnedFd)],
+    judged: Vec<Judged<'_>>,
+) -> Result<HostPaths> {
     let mut found = HostPaths::default();
     for Judged { index, source, bound } in judged {
-        found.granted |= bound.is_some();
-        if !bound.is_some_and(|bound| bound.map_owner) {
+        let Some(claimed) = bound else {
             found.as_judged.push(index);
             continue;
-        }
-        let mount = measurement.mounts.iter().find(|mount| mount.index == index);
-        let read_only = mount.is_some_and(|mount| mount.read_only);
-        let mount = mapped(daemon, measurement, source, read_only)?;
-        let opened = OpenedMount {
-            mount: index,
-            read_only,
         };
-        found.mapped.push((opened, mount));
+        let asked = measurement.mounts.iter().find(|mount| mount.index == index);
+        let read_only = !claimed.write || asked.is_some_and(|mount| mount.read_only);
+        if claimed.map.is_none() && claimed.write {
+            found.as_judged.push(index);
+        } else {
+            let mount = opened_here(daemon, measurement, source, &claimed, read_only)?;
+            let opened = OpenedMount {
+                mount: index,
+                read_only,
+            };
+            found.opened.push((opened, mount));
+        }
+        found.by_grant.push(Binding {
+            path: claimed.path,
+            app: claimed.app,
+        });
+    }
+    if !found.by_grant.is_empty() {
+        let sources = sources.iter();
+        let sources = sources.map(|(index, source)| (*index, source.as_fd()));
+        nested::through_no_link(measurement, sources)?;
     }
     Ok(found)
 }
 
-/// A directory of the host's in which what belongs to its owner belongs to the container's user. What is mounted below it does not
-/// come along: each mount has ids of its own.
-fn mapped(daemon: &Daemon, measurement: &Measurement, source: &OwnedFd, read_only: bool) -> Result<OwnedFd> {
-    let facts = rustix::fs::fstat(source)
-        .map_err(|error| Problem::unavailable(format!("cannot look at a host path: {error}")))?;
-    let owner = Owner {
-        uid: facts.st_uid,
-        gid: facts.st_gid,
+/// A directory of the host's in which what belongs to its owner belongs to the container's user, or that can only be read. What is
+/// mounted below it does not come along: each mount has ids of its own, and could be written.
+fn opened_here(
+    daemon: &Daemon,
+    measurement: &Measurement,
+    source: &OwnedFd,
+    claimed: &Claimed,
+    read_only: bool,
+) -> Result<OwnedFd> {
+    let mapping = match claimed.map {
+        Some(owner) => {
+            may_be_mapped(daemon, &claimed.path, owner)?;
+            Mapping::between(owner, &measurement.user, measurement.id_map.as_ref())
+        }
+        None => Mapping::none(),
     };
-    let mapping = Mapping::between(owner, &measurement.user, measurement.id_map.as_ref());
     let mount = daemon.opener.open(source.as_fd(), &mapping, read_only);
     Ok(mount
-        .map_err(|problem| problem.context("a host path whose owner is mapped"))?
+        .map_err(|problem| problem.context(format!("the host path {}", claimed.path)))?
         .into_fd())
+}
+
+/// Whether an owner's files may be a container's. Root's may not, where users of the host can reach them: a container could leave a
+/// program there that runs as root.
+///
+/// # Errors
+/// `invalid`, with what to do.
+pub(crate) fn may_be_mapped(daemon: &Daemon, path: &HostPath, owner: Owner) -> Result<()> {
+    let is_dockers = path
+        .as_path()
+        .starts_with(daemon.settings.docker.data_root.join("volumes"));
+    if is_dockers || (owner.uid != 0 && owner.gid != 0) {
+        return Ok(());
+    }
+    Err(Problem::invalid(format!(
+        "{path} belongs to root, whose files a container must not make where users of the host find them"
+    ))
+    .remedy("give the directory a user and a group of its own: chown 10000:10000, for one; or leave out --map-owner"))
 }
 
 /// Whether nothing that a container without a volume is judged for keeps it from starting.
@@ -91,24 +134,48 @@ pub(super) fn only_observes(daemon: &Daemon) -> bool {
 pub(super) fn without_volume(
     daemon: &Daemon,
     measurement: &Measurement,
-    granted: bool,
+    asked: &Asked,
+    by_grant: &[Binding],
 ) -> std::result::Result<(), Refusal> {
     let mode = daemon.settings.guard.neighbours;
-    if mode == Guarding::Off {
-        return Ok(());
-    }
-    let judged = {
-        let known = daemon.state.now();
-        neighbour(known.facts(), measurement).map(|app| app.map(|app| app.name.clone()))
+    let judged = match mode {
+        Guarding::Off => Ok(None),
+        Guarding::Enforce | Guarding::Observe => {
+            let known = daemon.state.now();
+            neighbour(known.facts(), measurement).map(|app| app.map(|app| app.name.clone()))
+        }
     };
+    let judged = judged.and_then(|app| {
+        if app.is_some() {
+            let sources = asked.sources.iter();
+            let sources = sources.map(|(index, source)| (*index, source.as_fd()));
+            nested::through_no_link(measurement, sources)?;
+        }
+        Ok(app)
+    });
     match judged {
-        Ok(None) if !granted => Ok(()),
-        Ok(_) => admit(daemon, measurement).map_err(Refusal::from),
-        Err(problem) => unless_observed(daemon, mode, measurement, problem),
+        Ok(None) if by_grant.is_empty() => Ok(()),
+        Ok(_) => admit(daemon, measurement, asked, by_grant).map_err(Refusal::from),
+        Err(problem) => {
+            unless_observed(daemon, mode, measurement, problem)?;
+            match by_grant.is_empty() {
+                true => Ok(()),
+                false => admit(daemon, measurement, asked, by_grant).map_err(Refusal::from),
+            }
+        }
     }
 }
 
-fn admit(daemon: &Daemon, measurement: &Measurement) -> Result<()> {
+fn admit(daemon: &Daemon, measurement: &Measurement, asked: &Asked, by_grant: &[Binding]) -> Result<()> {
+    if !by_grant.is_empty() {
+        held::mark_binding(
+            daemon,
+            measurement,
+            by_grant,
+            &asked.runtime_root,
+            process_of(asked),
+        )?;
+    }
     daemon.state.change(|known| {
         let (changes, event): (Vec<Change>, _) = record::allowed(known, measurement, Vec::new())?;
         daemon.record(vec![event])?;

@@ -1,4 +1,4 @@
-//! The mark that a container holds a volume: one file for each, in a directory that does not survive a boot.
+//! The mark that a container holds a volume, or binds what an app was granted: one file for each, in a directory that does not survive a boot.
 //!
 //! The runtime looks for it before `exec` and `checkpoint`. In it is the container's environment, which healthchecks
 //! are compared with: it may hold secrets, so it never lies anywhere that survives.
@@ -8,12 +8,14 @@
 
 use crate::daemon::Daemon;
 use cofferdam_linux::file;
-use cofferdam_model::{ContainerId, Measurement, Problem, Result};
+use cofferdam_model::{AppName, ContainerId, HostPath, Measurement, Problem, Process, Result};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use tracing::warn;
 
 /// The longest mark, in bytes.
@@ -23,6 +25,27 @@ const LENGTH_MAX: usize = 16 << 20;
 #[derive(Serialize, Deserialize)]
 struct Mark {
     env: Vec<String>,
+    /// Of a container that holds no volume, and binds what an app was granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    binds: Option<Box<Binds>>,
+}
+
+/// What such a container was measured to be, and by which grants it binds what it does.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Binds {
+    pub(super) measurement: Measurement,
+    pub(super) by_grant: Vec<Binding>,
+    /// The runtime's state directory.
+    pub(super) runtime_root: PathBuf,
+    /// The runtime's process: one start of the container, and no other.
+    pub(super) start: Process,
+}
+
+/// A granted path that a container binds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Binding {
+    pub(super) path: HostPath,
+    pub(super) app: AppName,
 }
 
 /// Marks a container.
@@ -30,11 +53,37 @@ struct Mark {
 /// # Errors
 /// `unavailable` where the file cannot be written.
 pub(super) fn mark(daemon: &Daemon, measurement: &Measurement) -> Result<()> {
+    write(daemon, measurement, None)
+}
+
+/// Marks a container that holds no volume, and binds what an app was granted.
+///
+/// # Errors
+/// As [`mark`].
+pub(super) fn mark_binding(
+    daemon: &Daemon,
+    measurement: &Measurement,
+    by_grant: &[Binding],
+    runtime_root: &Path,
+    start: Process,
+) -> Result<()> {
+    let _marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
+    let binds = Binds {
+        measurement: measurement.clone(),
+        by_grant: by_grant.to_vec(),
+        runtime_root: runtime_root.to_owned(),
+        start,
+    };
+    write(daemon, measurement, Some(Box::new(binds)))
+}
+
+fn write(daemon: &Daemon, measurement: &Measurement, binds: Option<Box<Binds>>) -> Result<()> {
     let fail = |error: std::io::Error| {
         Problem::unavailable(format!("cannot mark the container as a holder: {error}"))
     };
     let bytes = serde_json::to_vec(&Mark {
         env: measurement.env.clone(),
+        binds,
     })
     .map_err(|error| fail(error.into()))?;
     file::write_whole(daemon.held.as_fd(), measurement.container.as_str(), &bytes, 0o600).map_err(fail)
@@ -68,6 +117,29 @@ pub(super) fn unmark_if_free(daemon: &Daemon, container: &ContainerId) {
 /// # Errors
 /// `corrupt` where the mark cannot be read.
 pub(super) fn environment(daemon: &Daemon, container: &ContainerId) -> Result<Vec<String>> {
+    read(daemon, container).map(|mark| mark.env)
+}
+
+/// What a marked container binds by grants, where it holds no volume; none where it binds nothing so.
+///
+/// # Errors
+/// As [`environment`].
+pub(super) fn binds(daemon: &Daemon, container: &ContainerId) -> Result<Option<Binds>> {
+    let there = rustix::fs::statat(&daemon.held, container.as_str(), AtFlags::SYMLINK_NOFOLLOW);
+    if matches!(there, Err(Errno::NOENT)) {
+        return Ok(None);
+    }
+    let mark = read(daemon, container)?;
+    Ok(mark.binds.map(|binds| Binds {
+        measurement: Measurement {
+            env: mark.env,
+            ..binds.measurement
+        },
+        ..*binds
+    }))
+}
+
+fn read(daemon: &Daemon, container: &ContainerId) -> Result<Mark> {
     let lost = |why: String| {
         Problem::corrupt(format!("the mark of container {container} cannot be read: {why}"))
             .remedy("stop the container and start it anew")
@@ -77,9 +149,27 @@ pub(super) fn environment(daemon: &Daemon, container: &ContainerId) -> Result<Ve
         .map_err(|error| lost(error.to_string()))?;
     let bytes =
         file::read_limited(File::from(opened), LENGTH_MAX).map_err(|error| lost(error.to_string()))?;
-    serde_json::from_slice(&bytes)
-        .map(|mark: Mark| mark.env)
-        .map_err(|error| lost(error.to_string()))
+    serde_json::from_slice(&bytes).map_err(|error| lost(error.to_string()))
+}
+
+/// Every container that is marked for what it binds alone.
+///
+/// # Errors
+/// `unavailable` where the directory cannot be read; `corrupt` where a mark cannot.
+pub(super) fn all_binds(daemon: &Daemon) -> Result<Vec<(ContainerId, Binds)>> {
+    let fail = |error: Errno| Problem::unavailable(format!("cannot read the marks of holders: {error}"));
+    let mut found = Vec::new();
+    for entry in Dir::read_from(&daemon.held).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let name = entry.file_name().to_str().ok();
+        let Some(container) = name.and_then(|name| name.parse::<ContainerId>().ok()) else {
+            continue;
+        };
+        if let Some(binds) = binds(daemon, &container)? {
+            found.push((container, binds));
+        }
+    }
+    Ok(found)
 }
 
 /// Takes away every mark but those that `keep` wants, drafts of marks included.

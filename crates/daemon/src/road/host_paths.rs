@@ -14,18 +14,18 @@ pub(crate) use early::{EarlyJudge, filesystem_early};
 use crate::daemon::Daemon;
 use cofferdam_linux::mount;
 use cofferdam_model::{
-    Guarding, HostPath, MeasuredMount, Measurement, MountKind, Namespace, Problem, Result, Settings,
+    Guarding, HostPath, MeasuredMount, Measurement, MountKind, Namespace, Owner, Problem, Result, Settings,
 };
-use cofferdam_policy::Bound;
-use granted::Granted;
-pub(super) use place::is_served_by_a_program;
+pub(super) use granted::Claimed;
+use granted::{Granted, Source};
+pub(super) use place::is_served_by_others;
 use place::{Mounted, Place, places, table};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Forbidden out of the box: whoever writes there is root soon, and whoever reads there has others' secrets.
-const FORBIDDEN: [&str; 26] = [
+const FORBIDDEN: [&str; 31] = [
     "/bin",
     "/boot",
     "/dev",
@@ -38,15 +38,20 @@ const FORBIDDEN: [&str; 26] = [
     "/sbin",
     "/sys",
     "/usr",
+    "/var/backups",
     "/var/lib/AccountsService",
     "/var/lib/apt",
     "/var/lib/cloud",
     "/var/lib/containerd",
     "/var/lib/containers",
     "/var/lib/dpkg",
+    "/var/lib/incus",
     "/var/lib/kubelet",
     "/var/lib/libvirt",
+    "/var/lib/lxc",
+    "/var/lib/lxd",
     "/var/lib/polkit-1",
+    "/var/lib/rancher",
     "/var/lib/rpm",
     "/var/lib/snapd",
     "/var/lib/systemd",
@@ -68,7 +73,7 @@ pub(super) struct Judged<'s> {
     /// What was judged, and has to be mounted.
     pub(super) source: &'s OwnedFd,
     /// Where somebody has a grant on it: who the container is, and how it may bind it.
-    pub(super) bound: Option<Bound>,
+    pub(super) bound: Option<Claimed>,
 }
 
 /// The sources of a container that were judged; each must be mounted from the descriptor that came with it.
@@ -126,7 +131,13 @@ pub(super) fn judge<'s>(
                 may_be_bound(mount, &place, &table, &forbidden, &allowed)?;
             }
             let is_free = is_dockers || allowed.iter().any(|allowed| place.lies_in(allowed));
-            bound = granted.bind(daemon, measurement, mount, (&place, &table), is_free)?;
+            let source = Source {
+                place: &place,
+                table: &table,
+                is_dockers,
+                is_free,
+            };
+            bound = granted.bind(daemon, measurement, mount, &source)?;
         }
         found.push(Judged {
             index: mount.index,
@@ -137,11 +148,11 @@ pub(super) fn judge<'s>(
     Ok(found)
 }
 
-/// Where a path of the host's lies, where it may be granted.
+/// Where a path of the host's lies, and whose it is, where it may be granted.
 ///
 /// # Errors
-/// `missing` where there is nothing; `denied` where it is forbidden.
-pub(crate) fn grantable(daemon: &Daemon, path: &HostPath) -> Result<HostPath> {
+/// `missing` where there is nothing; `denied` where it is forbidden; `invalid` where others could put something else there.
+pub(crate) fn grantable(daemon: &Daemon, path: &HostPath) -> Result<(HostPath, Owner)> {
     let opened = rustix::fs::open(path.as_path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     let opened = opened.map_err(|error| {
         Problem::missing(format!("cannot open {path}: {error}"))
@@ -150,7 +161,7 @@ pub(crate) fn grantable(daemon: &Daemon, path: &HostPath) -> Result<HostPath> {
     let table = table()?;
     let place = Place::of(opened.as_fd(), &table)?;
     let really = place.path.to_str().and_then(|path| path.parse().ok());
-    let really =
+    let really: HostPath =
         really.ok_or_else(|| Problem::invalid(format!("{path} lies at no path that can be granted")))?;
     if !matches!(local(daemon, opened.as_fd(), &place, &table)?, Local::Dockers) {
         let forbidden = places(&forbidden(&daemon.settings), &table)?;
@@ -165,7 +176,8 @@ pub(crate) fn grantable(daemon: &Daemon, path: &HostPath) -> Result<HostPath> {
         };
         may_be_bound(&mount, &place, &table, &forbidden, &allowed)?;
     }
-    Ok(really)
+    granted::stays_there(&really)?;
+    Ok((really, granted::owner(&opened)?))
 }
 
 /// A mount from outside whose source nobody has opened: it would be resolved when nobody looks any more, or is made of host
@@ -200,12 +212,14 @@ fn local(daemon: &Daemon, source: BorrowedFd<'_>, place: &Place, table: &[Mounte
     let Some(mounted) = table.iter().rev().find(|mounted| mounted.at == place.path) else {
         return Ok(if is_root { Local::Unknown } else { Local::Dockers });
     };
-    if FOREIGN.contains(&mounted.filesystem.as_str()) && mounted.root == Path::new("/") {
-        return Ok(Local::Dockers);
-    }
     let elsewhere = |other: &Mounted| other.device == mounted.device && !other.at.starts_with(&volumes);
-    Ok(match table.iter().any(elsewhere) {
-        true => Local::Bound,
+    // First of all: the host's own memory and networks can be bound there like anything else.
+    if table.iter().any(elsewhere) {
+        return Ok(Local::Bound);
+    }
+    let is_foreign = FOREIGN.contains(&mounted.filesystem.as_str()) && mounted.root == Path::new("/");
+    Ok(match is_foreign {
+        true => Local::Dockers,
         false => Local::Unknown,
     })
 }
@@ -319,7 +333,10 @@ fn forbidden(settings: &Settings) -> Vec<PathBuf> {
 fn mounted_below(forbidden: &[Place], table: &[Mounted], volumes: &Path) -> Vec<Place> {
     let lies_below = |mounted: &&Mounted| forbidden.iter().any(|place| mounted.at.starts_with(&place.path));
     // What Docker's driver has mounted is judged where it is asked for.
-    let is_a_disk = |mounted: &&Mounted| mounted.device.0 != 0 && !mounted.at.starts_with(volumes);
+    let is_a_disk = |mounted: &&Mounted| {
+        let holds_files = mounted.device.0 != 0 || mounted.filesystem == "tmpfs";
+        holds_files && !mounted.at.starts_with(volumes)
+    };
     let place = |mounted: &Mounted| Place {
         path: mounted.at.clone(),
         chain: Vec::new(),

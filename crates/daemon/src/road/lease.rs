@@ -4,7 +4,7 @@
 //! runtime ends, its state tells who the container's first process is; where there is none, the container never
 //! came to be. Nothing here relies on an engine saying that it is done.
 
-use super::held;
+use super::{bindings, held};
 use crate::daemon::Daemon;
 use crate::sealed;
 use crate::state::{Change, Record, ended_key, lease_key, measured_key};
@@ -54,7 +54,7 @@ pub(super) fn watch(daemon: &Arc<Daemon>, container: ContainerId, process: Proce
 }
 
 /// Waits until a process has ended.
-async fn wait_for_end(process: Process) -> io::Result<()> {
+pub(super) async fn wait_for_end(process: Process) -> io::Result<()> {
     match find(process)? {
         Some(living) => {
             Readable::new(living.into())?
@@ -136,7 +136,7 @@ struct RuntimeState {
 /// The container's first process by the runtime's own state; none where there is no state, or where that process is gone.
 ///
 /// The state may be of any length: parts of it are whatever the engine's client asked for. It is read as a stream.
-fn first_process(runtime_root: &Path, container: &ContainerId) -> io::Result<Option<LiveProcess>> {
+pub(super) fn first_process(runtime_root: &Path, container: &ContainerId) -> io::Result<Option<LiveProcess>> {
     let directory = runtime_root.join(container.as_str());
     for name in ["state.json", "status"] {
         let file = match file::open_trusted(&directory.join(name)) {
@@ -183,10 +183,7 @@ enum Seen {
 
 /// The fingerprint of the own layer of a container that has just ended: with it the container may start again. Without one it has
 /// to be made anew, unless it has written nothing.
-fn layer_at_end(daemon: &Daemon, container: &ContainerId, seen: Seen) -> Option<Sha256> {
-    if seen == Seen::Later {
-        return None;
-    }
+pub(super) fn layer_at_end(daemon: &Daemon, container: &ContainerId) -> Option<Sha256> {
     daemon.engines.iter().find_map(|engine| {
         let fingerprint = engine.fingerprint(container);
         // Gone with the container, most likely (docker run --rm).
@@ -198,7 +195,7 @@ fn layer_at_end(daemon: &Daemon, container: &ContainerId, seen: Seen) -> Option<
 }
 
 /// Containers that have ended, and that no engine knows any more.
-fn no_longer_there(daemon: &Daemon) -> Vec<ContainerId> {
+pub(super) fn no_longer_there(daemon: &Daemon) -> Vec<ContainerId> {
     let ended: Vec<ContainerId> = daemon.state.now().ended().keys().cloned().collect();
     let is_known = |container: &ContainerId| daemon.engines.iter().any(|engine| engine.knows(container));
     ended.into_iter().filter(|id| !is_known(id)).collect()
@@ -207,7 +204,10 @@ fn no_longer_there(daemon: &Daemon) -> Vec<ContainerId> {
 /// Releases what a container holds through the process `ended`, and nothing that a later bearer of its id holds.
 fn release(daemon: &Arc<Daemon>, container: &ContainerId, ended: Process, seen: Seen) -> Result<()> {
     // Before anything that takes its time: what is changed from here on must show.
-    let layer = layer_at_end(daemon, container, seen);
+    let layer = match seen {
+        Seen::AsItEnded => layer_at_end(daemon, container),
+        Seen::Later => None,
+    };
     let gone_for_good = no_longer_there(daemon);
     let marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
     let released = daemon.state.change(|known| {
@@ -300,7 +300,10 @@ pub(crate) fn take_up_leases(daemon: &Arc<Daemon>) -> Result<()> {
     }
     held::sweep(daemon, |container| {
         daemon.state.now().held_by(container).next().is_some()
-    })
+            || matches!(held::binds(daemon, container), Ok(Some(_)))
+    })?;
+    bindings::take_up(daemon, held::all_binds(daemon)?);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 //! | `held` | the mark that a container holds something |
 
 mod beside;
+mod bindings;
 mod early;
 mod first_content;
 mod guard;
@@ -31,6 +32,7 @@ mod ticket;
 pub(crate) use beside::{checkpoint, exec};
 pub(crate) use early::{Early, judge as judge_early};
 pub(crate) use first_content::FirstContents;
+pub(crate) use guard::may_be_mapped;
 pub(crate) use host_paths::grantable;
 pub(crate) use lease::{living, take_up_leases};
 pub(crate) use open::{Asked, Given, open};

@@ -4,11 +4,11 @@
 //! over the image's code if need be. So once the outer one is there, the way to the inner one is looked at: no part of it may be
 //! a link.
 //!
-//! Nothing is looked up on a filesystem that a program serves: it could hang, or answer the real runtime something else.
+//! Nothing is looked up on a filesystem that a program or another host serves: it could hang, or answer the real runtime something else.
 //!
 //! What this does not do: keep others who have a shared volume open for writing from making a link a moment later.
 
-use super::host_paths::is_served_by_a_program;
+use super::host_paths::is_served_by_others;
 use cofferdam_model::{MeasuredMount, Measurement, Problem, Result, place};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -32,7 +32,7 @@ pub(super) fn through_no_link<'f>(
             let Some(way) = mount.place().and_then(|place| below(at, place)) else {
                 continue;
             };
-            if is_served_by_a_program(brings)? || leads_through_a_link(brings, way)? {
+            if is_served_by_others(brings)? || leads_through_a_link(brings, way)? {
                 return Err(denied(mount, outer));
             }
         }
@@ -51,10 +51,11 @@ fn below<'p>(outer: &str, inner: &'p str) -> Option<&'p str> {
 
 fn leads_through_a_link(directory: BorrowedFd<'_>, way: &str) -> Result<bool> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     match rustix::fs::openat2(directory, way, flags, Mode::empty(), resolve) {
         Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-        Err(Errno::LOOP) => Ok(true),
+        // What else is mounted on the way is nobody's to know.
+        Err(Errno::LOOP | Errno::XDEV) => Ok(true),
         Err(error) => Err(Problem::unavailable(format!(
             "cannot look at what another mount would be mounted on: {error}"
         ))),
@@ -63,7 +64,7 @@ fn leads_through_a_link(directory: BorrowedFd<'_>, way: &str) -> Result<bool> {
 
 fn denied(inner: &MeasuredMount, outer: &MeasuredMount) -> Problem {
     Problem::denied(format!(
-        "the mount at {:?} would go through a link in what is mounted at {:?}, or a program says where it leads",
+        "the mount at {:?} would go through a link in what is mounted at {:?}, or others say where it leads",
         inner.destination, outer.destination
     ))
     .remedy("mount it at a place whose way has no link; or make the link a directory")

@@ -1,7 +1,7 @@
 //! A container is about to be created: measure it, decide, and open what it may have.
 
 use super::prepare::{Prepared, prepare};
-use super::{Refusal, guard, held, lease, nested, plan, record, ticket};
+use super::{Refusal, bindings, guard, held, lease, nested, plan, record, ticket};
 use crate::daemon::Daemon;
 use crate::sealed;
 use crate::state::{Change, Record, Snapshot, ended_key};
@@ -106,12 +106,22 @@ pub(crate) fn open(
     let measurement = &launch.evidence.measurement;
     plan::is_none(measurement)?;
     let hosts = guard::host_paths(daemon, measurement, &launch.asked.sources)?;
+    if !launch.evidence.judged && !hosts.by_grant.is_empty() {
+        return Err(Problem::busy("a path that it binds was granted meanwhile")
+            .remedy("start the container again")
+            .into());
+    }
     let given = |opened: Opened| Given {
-        opened: opened.into_iter().chain(hosts.mapped).collect(),
+        opened: opened.into_iter().chain(hosts.opened).collect(),
         as_judged: hosts.as_judged,
     };
     if !launch.asked.volume && volumes_asked_for(measurement).next().is_none() {
-        guard::without_volume(daemon, measurement, hosts.granted)?;
+        guard::without_volume(daemon, measurement, &launch.asked, &hosts.by_grant)?;
+        if !hosts.by_grant.is_empty() {
+            let runtime_root = launch.asked.runtime_root.clone();
+            let start = process_of(&launch.asked);
+            bindings::watch(daemon, container, runtime_root, start, start);
+        }
         return Ok(given(Vec::new()));
     }
     for _ in 0..ATTEMPTS {
@@ -191,13 +201,18 @@ fn by_an_engine(daemon: &Daemon, asked: &Asked) -> Result<Option<Evidence>> {
         .iter()
         .map(|(index, source)| (*index, source.as_fd()))
         .collect();
+    let (ended, judged) = {
+        let known = daemon.state.now();
+        let judged = known.facts().granted_host_paths().next().is_some();
+        (known.ended().get(&asked.container).copied(), judged)
+    };
     let bundle = Bundle {
         container: &asked.container,
         config: &asked.config,
         root: asked.root.as_fd(),
         sources: &sources,
-        ended: daemon.state.now().ended().get(&asked.container).copied(),
-        judged: daemon.state.now().facts().granted_host_paths().next().is_some(),
+        ended,
+        judged,
     };
     let placeholders = daemon.placeholders().lookup();
     for engine in &daemon.engines {
@@ -396,7 +411,7 @@ fn leases(
 }
 
 /// The runtime's own process: the lease follows it until the container's first one exists.
-fn process_of(asked: &Asked) -> Process {
+pub(super) fn process_of(asked: &Asked) -> Process {
     Process {
         pid: asked.caller.pid(),
         started: asked.caller.started(),

@@ -31,7 +31,7 @@ pub(crate) enum Record {
     App(Box<App>),
     Volume(Box<Volume>),
     Grant(Grant),
-    HostPathGrant(HostPathGrant),
+    HostPathGrant(Box<HostPathGrant>),
     Lease {
         mount: usize,
         attachment: Box<Attachment>,
@@ -171,7 +171,7 @@ impl Record {
             "app" => Record::App(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "volume" => Record::Volume(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "grant" => Record::Grant(serde_json::from_slice(bytes).map_err(wrong)?),
-            "host-path" => Record::HostPathGrant(serde_json::from_slice(bytes).map_err(wrong)?),
+            "host-path" => Record::HostPathGrant(Box::new(serde_json::from_slice(bytes).map_err(wrong)?)),
             "lease" => {
                 let mount = rest.rsplit_once('/').and_then(|(_, mount)| mount.parse().ok());
                 let mount =

@@ -5,7 +5,7 @@ use super::{Deed, SignedDeed, WrappedFor};
 use crate::document::Document as _;
 use crate::envelope::being_made;
 use crate::hex::Hex32;
-use cofferdam_model::{AppName, ByteSize, Owner, Problem, Result};
+use cofferdam_model::{AppName, ByteSize, LaunchRule, Owner, Problem, Result};
 use cofferdam_vault::VolumeKey;
 
 impl SignedDeed {
@@ -18,6 +18,17 @@ impl SignedDeed {
             record.grants.retain(|held| held.app != grant.app);
             record.grants.push(grant);
             record.grants.sort_by_key(order);
+        })
+    }
+
+    /// With this rule for an app, where it grants that app something: how much stays as it was signed.
+    ///
+    /// # Errors
+    /// As [`Self::with_grant`].
+    pub fn with_rule(&self, app: &AppName, rule: &LaunchRule) -> Result<Deed> {
+        self.next(|record| {
+            let held = record.grants.iter_mut().filter(|held| held.app == *app);
+            held.for_each(|held| held.rule = rule.clone());
         })
     }
 

@@ -51,6 +51,24 @@ fn grants_come_sorted_replace_each_other_and_go() {
 }
 
 #[test]
+fn another_rule_gives_no_more_than_was_granted() {
+    let rule = crate::fixture::plain_rule();
+    let two = follows(signed().with_rule(&app("payments.postgres"), &rule));
+    let held = signed().grants()[0].clone();
+    assert_eq!(
+        two.grants()[0],
+        DeedGrant {
+            rule: rule.clone(),
+            ..held
+        }
+    );
+    // An app that the deed grants nothing gets nothing, and no new version comes about.
+    let same = signed().with_rule(&app("payments.batch"), &rule).unwrap();
+    assert_eq!(same.version(), 1);
+    assert_eq!(same.grants(), signed().grants());
+}
+
+#[test]
 fn grants_are_sorted_by_the_name_as_it_is_written() {
     // By its two parts it would be the other way round: "-" sorts before ".".
     let named = |name: &str| DeedGrant {

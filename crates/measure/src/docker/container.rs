@@ -58,12 +58,10 @@ pub(super) fn find(state: &StateTree, text: &str) -> Result<Option<ContainerId>>
         return Ok(Some(whole.clone()));
     }
     for id in &ids {
-        // One that is just being removed is none.
-        if config(state, id)
-            .ok()
-            .flatten()
-            .is_some_and(|config| config.name.trim_start_matches('/') == text)
-        {
+        // One that is just being removed is none. One that cannot be read may be called so: it is no reason to take another one, whose
+        // id begins so, for it.
+        let named = config(state, id)?;
+        if named.is_some_and(|config| config.name.trim_start_matches('/') == text) {
             return Ok(Some(id.clone()));
         }
     }

@@ -72,6 +72,25 @@ pub(super) fn read(state: &StateTree, container: &ContainerId) -> Result<Option<
     }))
 }
 
+/// What Docker would mount for a volume of its own driver that it has already; none where it has no such one, or mounts nothing.
+///
+/// # Errors
+/// `corrupt` where its options cannot be read.
+pub(super) fn volume(state: &StateTree, name: &str) -> Result<Option<MadeMount>> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if name.starts_with('.') || !name.bytes().all(is_name) {
+        return Ok(None);
+    }
+    let options: Option<Options> = parsed(state, &format!("volumes/{name}/opts.json"))?;
+    Ok(options.map(|options| MadeMount::Local {
+        name: name.to_owned(),
+        destination: String::new(),
+        kind: options.kind,
+        device: options.device,
+        options: options.options,
+    }))
+}
+
 /// What Docker itself would mount. Other drivers' volumes are theirs.
 fn made(state: &StateTree, mount: MountPoint) -> Result<Option<MadeMount>> {
     match mount.kind.as_str() {

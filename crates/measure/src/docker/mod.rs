@@ -25,7 +25,7 @@ use crate::groups;
 use crate::mounts::{self, EngineFiles, FileId};
 use crate::own_layer::OwnLayer;
 use crate::state_tree::StateTree;
-use crate::{Bundle, Engine, Evidence, Made, Placeholders, namespaces, privileges, ticket};
+use crate::{Bundle, Engine, Evidence, Made, MadeMount, Placeholders, namespaces, privileges, ticket};
 use cofferdam_model::{
     ContainerId, IdRange, ImageIdentity, MeasuredMount, Measurement, MountKind, Namespace, Owner, Problem,
     Result, RootChanges, Sha256, User,
@@ -94,6 +94,7 @@ impl Engine for Docker {
         Ok(Some(Evidence {
             measurement,
             layers: layers.image,
+            judged: bundle.judged,
             ticket,
         }))
     }
@@ -108,6 +109,13 @@ impl Engine for Docker {
     fn made(&self, container: &ContainerId) -> Result<Option<Made>> {
         match StateTree::open(&self.data_root)? {
             Some(state) => made::read(&state, container),
+            None => Ok(None),
+        }
+    }
+
+    fn own_volume(&self, name: &str) -> Result<Option<MadeMount>> {
+        match StateTree::open(&self.data_root)? {
+            Some(state) => made::volume(&state, name),
             None => Ok(None),
         }
     }

@@ -2,10 +2,13 @@
 
 use super::{Judge, closer, denial};
 use crate::cedar::{Action, Launched};
-use crate::facts::{Facts, HostPathRight};
+use crate::command;
+use crate::facts::{Facts, Right};
 use crate::rule::{Mismatch, mismatches, mismatches_without_volume};
 use crate::shown;
-use cofferdam_model::{AppName, HostPath, MeasuredMount, Measurement, MountKind, Problem, Result};
+use cofferdam_model::{
+    AppName, HostPath, HostPathGrant, MeasuredMount, Measurement, MountKind, Problem, Result,
+};
 use jiff::Timestamp;
 
 /// A host path that may be bound, and how.
@@ -15,6 +18,8 @@ pub struct Bound {
     pub app: AppName,
     /// Whether what belongs to the directory's owner shall belong to the container's user.
     pub map_owner: bool,
+    /// Whether the grant lets it write.
+    pub write: bool,
 }
 
 impl Judge {
@@ -38,8 +43,12 @@ impl Judge {
             now,
         };
         let mut closest: Option<Vec<Mismatch>> = None;
-        let mut refused = None;
-        for (app, right) in facts.may_bind(path, &measurement.image.config) {
+        let (mut refused, mut changed) = (None, None);
+        for (app, grant) in facts.may_bind(path, &measurement.image.config) {
+            if grant.rule != app.rule {
+                changed.get_or_insert(&app.name);
+                continue;
+            }
             let found = match asks_for_volume(measurement) {
                 true => mismatches(&app.rule, &app.name, measurement),
                 false => mismatches_without_volume(&app.rule, &app.name, measurement),
@@ -48,20 +57,30 @@ impl Judge {
                 closest = Some(closer(closest, found));
                 continue;
             }
-            let case = self.policies.bind_case(app, right.right(), path, &launched)?;
+            let case = self.policies.bind_case(app, right_of(grant), path, &launched)?;
             let answer = self.policies.ask(&case, Action::Bind)?;
             if answer.allowed {
                 return Ok(Bound {
                     app: app.name.clone(),
-                    map_owner: right.map_owner,
+                    map_owner: grant.map_owner,
+                    write: grant.write,
                 });
             }
-            refused.get_or_insert((app.name.clone(), right, answer.reasons));
+            refused.get_or_insert((grant, answer.reasons));
         }
         Err(match refused {
-            Some((app, right, reasons)) => why_not(path, mount, &app, right, &reasons, now),
-            None => nobody(path, mount, closest.as_deref()),
+            Some((grant, reasons)) => why_not(mount, grant, &reasons, now),
+            None => nobody(path, mount, closest.as_deref(), changed),
         })
+    }
+}
+
+/// As policies know it.
+fn right_of(grant: &HostPathGrant) -> Right {
+    Right {
+        write: grant.write,
+        exec: grant.exec,
+        until: grant.until,
     }
 }
 
@@ -79,36 +98,51 @@ fn closed(path: &HostPath, mount: &MeasuredMount, why: &str) -> Problem {
 }
 
 /// The app is one of those, and may not all the same.
-fn why_not(
-    path: &HostPath,
-    mount: &MeasuredMount,
-    app: &AppName,
-    right: HostPathRight,
-    reasons: &[String],
-    now: Timestamp,
-) -> Problem {
-    let command = format!("cofferdam host-path allow {path} --to {app}");
-    if let Some(until) = right.until.filter(|until| until.as_second() <= now.as_second()) {
-        return closed(path, mount, &format!("the grant of {app} ended at {until}"))
-            .remedy(format!("{command} --until TIME"));
+fn why_not(mount: &MeasuredMount, grant: &HostPathGrant, reasons: &[String], now: Timestamp) -> Problem {
+    let (path, app) = (&grant.path, &grant.app);
+    let ended = grant.until.filter(|until| until.as_second() <= now.as_second());
+    if let Some(until) = ended {
+        let problem = closed(path, mount, &format!("the grant of {app} ended at {until}"));
+        return with_command(problem, "", path, &app.to_string(), " --until TIME");
     }
     if !reasons.is_empty() {
         return closed(path, mount, &denial::first(reasons));
     }
-    closed(path, mount, &format!("app {app} may only read it"))
-        .remedy(format!("bind it read-only (:ro); or {command}"))
+    let problem = closed(path, mount, &format!("app {app} may only read it"));
+    with_command(
+        problem,
+        "bind it read-only (:ro); or ",
+        path,
+        &app.to_string(),
+        "",
+    )
+}
+
+/// With the command that grants it, where a shell reads that back as it is meant.
+fn with_command(problem: Problem, or: &str, path: &HostPath, app: &str, more: &str) -> Problem {
+    match command::quoted(path.as_str()) {
+        Some(path) => problem.remedy(format!("{or}cofferdam host-path allow {path} --to {app}{more}")),
+        None => problem,
+    }
 }
 
 /// It is none of the apps that may.
-fn nobody(path: &HostPath, mount: &MeasuredMount, closest: Option<&[Mismatch]>) -> Problem {
-    let why = match closest {
-        Some(found) => denial::first(&found.iter().map(Mismatch::to_string).collect::<Vec<_>>()),
-        None => "it is granted to named apps, and this container is none of them".to_owned(),
+fn nobody(
+    path: &HostPath,
+    mount: &MeasuredMount,
+    closest: Option<&[Mismatch]>,
+    changed: Option<&AppName>,
+) -> Problem {
+    let why = match (closest, changed) {
+        (Some(found), _) => denial::first(&found.iter().map(Mismatch::to_string).collect::<Vec<_>>()),
+        (None, Some(app)) => format!("app {app} has another rule than when the path was granted to it"),
+        (None, None) => "it is granted to named apps, and this container is none of them".to_owned(),
     };
     let problem = closed(path, mount, &why);
-    match closest {
-        Some(_) => problem,
-        None => problem.remedy(format!("cofferdam host-path allow {path} --to APP")),
+    match (closest, changed) {
+        (Some(_), _) => problem,
+        (None, Some(app)) => with_command(problem, "", path, &app.to_string(), ""),
+        (None, None) => with_command(problem, "", path, "APP", ""),
     }
 }
 

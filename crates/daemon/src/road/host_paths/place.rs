@@ -101,8 +101,19 @@ impl Place {
 
     /// Whether it is the other one, or below it.
     pub(super) fn lies_in(&self, other: &Place) -> bool {
-        let is = other.chain.first().is_some_and(|id| self.chain.contains(id));
-        is || (self.device == other.device && self.within.starts_with(&other.within))
+        self.depth_in(other).is_some()
+    }
+
+    /// How many directories it lies below the other one; none where it does not.
+    pub(super) fn depth_in(&self, other: &Place) -> Option<usize> {
+        let first = other.chain.first();
+        let by_files = first.and_then(|id| self.chain.iter().position(|above| above == id));
+        let below = self.within.strip_prefix(&other.within);
+        let by_place = below
+            .ok()
+            .filter(|_| self.device == other.device)
+            .map(|below| below.components().count());
+        by_files.into_iter().chain(by_place).min()
     }
 }
 
@@ -124,16 +135,19 @@ fn parent_of(path: &Path, file: FileId) -> rustix::io::Result<OwnedFd> {
     }
 }
 
-/// Whether a file lies on a filesystem that a program serves (FUSE): it may hang, and say something else the next time. A mount that
-/// is in no namespace is none.
+/// Filesystems of this host's own, on which a name means the same each time.
+const OWN: [&str; 7] = ["btrfs", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"];
+
+/// Whether a file lies on a filesystem that somebody else serves, a program or another host: it may hang, and say something else the
+/// next time. A mount that is in no namespace is none.
 ///
 /// # Errors
 /// `unavailable` where the kernel would not say.
-pub(crate) fn is_served_by_a_program(descriptor: BorrowedFd<'_>) -> Result<bool> {
+pub(crate) fn is_served_by_others(descriptor: BorrowedFd<'_>) -> Result<bool> {
     let (_, mount, _) = facts(descriptor)?;
     let table = table()?;
     let mounted = table.iter().find(|mounted| mounted.id == mount);
-    Ok(mounted.is_some_and(|mounted| mounted.filesystem.starts_with("fuse")))
+    Ok(mounted.is_some_and(|mounted| !OWN.contains(&mounted.filesystem.as_str())))
 }
 
 /// A directory, and every one above it.

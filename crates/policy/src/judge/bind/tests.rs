@@ -22,13 +22,24 @@ fn given() -> HostPathGrant {
     HostPathGrant {
         path: "/srv/www".parse().unwrap(),
         app: "payments.web".parse().unwrap(),
+        rule: web().rule,
         write: true,
+        exec: false,
         map_owner: true,
         until: None,
     }
 }
 
+/// The app was as it is now when it was granted the path.
 fn decided(app: App, grant: &HostPathGrant, found: &Measurement, policy: &str) -> Result<Bound> {
+    let grant = HostPathGrant {
+        rule: app.rule.clone(),
+        ..grant.clone()
+    };
+    with_rule_of_then(app, &grant, found, policy)
+}
+
+fn with_rule_of_then(app: App, grant: &HostPathGrant, found: &Measurement, policy: &str) -> Result<Bound> {
     let mut facts = Facts::new();
     facts.insert_app(app);
     facts.insert_host_path_grant(grant);
@@ -107,7 +118,32 @@ fn operators_policies_and_rules_that_let_a_tool_reach_out_count_here_too() {
 fn the_last_grant_leaves_no_trace() {
     let mut facts = Facts::new();
     facts.insert_host_path_grant(&given());
-    assert_eq!(facts.host_path_grants().collect::<Vec<_>>(), [given()]);
+    assert_eq!(facts.host_path_grants().collect::<Vec<_>>(), [&given()]);
     facts.remove_host_path_grant(&given().path, &given().app);
     assert_eq!(facts.granted_host_paths().count(), 0);
+}
+
+#[test]
+fn another_rule_under_the_same_name_is_another_app() {
+    let mut other = web();
+    other.rule.env = ["EVIL".to_owned()].into();
+    let refused = with_rule_of_then(other, &given(), &binds(), "").unwrap_err();
+    assert!(
+        refused.to_string().contains("another rule than when"),
+        "{refused}"
+    );
+    assert!(with_rule_of_then(web(), &given(), &binds(), "").is_ok());
+}
+
+#[test]
+fn what_is_proposed_is_read_back_by_a_shell_or_not_proposed() {
+    for (path, wanted) in [("/srv/a b;id", true), ("/srv/\u{202e}x", false)] {
+        let path: HostPath = path.parse().unwrap();
+        let problem = nobody(&path, binds().mounts.get(3).unwrap(), None, None).to_string();
+        assert_eq!(
+            problem.contains("cofferdam host-path allow '/srv/a b;id' --to APP"),
+            wanted,
+            "{problem}"
+        );
+    }
 }
