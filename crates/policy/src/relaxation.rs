@@ -62,7 +62,7 @@ pub(crate) fn of(difference: &Difference) -> Option<Vec<Relaxation>> {
 }
 
 /// Whether images keep their programs there.
-fn is_code(at: &str) -> bool {
+pub(crate) fn is_code(at: &str) -> bool {
     let code = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr"];
     code.iter()
         .any(|own| place::holds(own, at) || place::holds(at, own))

@@ -62,7 +62,7 @@ fn announces_itself_and_its_scope(_: &mut Scene) -> Outcome {
     same(
         "what it implements",
         activated.get("Implements"),
-        Some(&json!(["VolumeDriver"])),
+        Some(&json!(["VolumeDriver", "authz"])),
     )?;
     let capabilities = succeed("VolumeDriver.Capabilities", &json!({}))?;
     same(

@@ -2,7 +2,7 @@
 
 use e2e::{Failure, Outcome, failure::During};
 use serde_json::{Map, Value, json};
-use std::{fs, io::ErrorKind, path::Path};
+use std::{fs, io::ErrorKind, os::unix::fs::MetadataExt, path::Path};
 
 /// What a person adds by hand.
 pub(crate) fn lines(runtime: &str) -> String {
@@ -21,10 +21,17 @@ pub(crate) fn merge(file: &Path, runtime: &str, asking: bool) -> Outcome {
         text => text.during(file.display())?,
     };
     let merged = merged(&text, runtime, asking).during(file.display())?;
+    // It may be a link, and may be for root's eyes alone: a proxy's password lies in such files.
+    let link = fs::read_link(file).ok();
+    let file = &link.map_or_else(|| file.to_owned(), |target| file.with_file_name(target));
     let directory = file.parent().during("a directory")?;
     fs::create_dir_all(directory)?;
     let fresh = file.with_extension("json.new");
     fs::write(&fresh, merged)?;
+    if let Ok(before) = fs::metadata(file) {
+        fs::set_permissions(&fresh, before.permissions())?;
+        std::os::unix::fs::chown(&fresh, Some(before.uid()), Some(before.gid()))?;
+    }
     fs::File::open(&fresh)?.sync_all()?;
     fs::rename(&fresh, file).during(file.display())
 }
@@ -65,6 +72,20 @@ fn ask(settings: &mut Map<String, Value>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_file_stays_whose_it_is() {
+        let place = tempfile::tempdir().unwrap();
+        let (real, link) = (place.path().join("real.json"), place.path().join("daemon.json"));
+        fs::write(&real, "{}").unwrap();
+        fs::set_permissions(&real, PermissionsExt::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        merge(&link, "/r", false).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::metadata(&real).unwrap().mode() & 0o777, 0o600);
+        assert!(fs::read_to_string(&real).unwrap().contains("/r"));
+    }
 
     #[test]
     fn what_was_there_stays() {

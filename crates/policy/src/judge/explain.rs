@@ -11,6 +11,7 @@ use crate::{
     neighbour::{neighbour, reaches},
     relaxation,
     rule::{Difference, Mismatch, mismatches, mismatches_without_volume},
+    shown,
 };
 use cofferdam_model::{
     App, AppName, Command, Grant, Label, LaunchRule, MeasuredMount, Measurement, MountKind, Privilege,
@@ -264,10 +265,31 @@ impl<'a> Question<'a> {
         let tenant = tenant.ok_or(Remedy::None)?;
         let label = closest.map_or("app", |candidate| candidate.app.name.label().as_str());
         let name = self.free_name(tenant, label).ok_or(Remedy::None)?;
+        self.programs_are_the_images()?;
         let mut rule = learn::learn(&name, self.measurement, None).rule;
         rule.ticket = closest.is_some_and(|candidate| candidate.app.rule.ticket);
         self.fits(&rule, &name)?;
         Ok((name, rule))
+    }
+
+    /// Nothing is proposed for a container in which somebody has changed the image's programs: the rule would let in whatever is put
+    /// there the next time.
+    fn programs_are_the_images(&self) -> std::result::Result<(), Remedy> {
+        let changed: Vec<String> = self
+            .measurement
+            .root
+            .places
+            .iter()
+            .filter(|at| relaxation::is_code(at))
+            .cloned()
+            .collect();
+        match changed.is_empty() {
+            true => Ok(()),
+            false => Err(never(&[format!(
+                "programs of its image were changed ({}); make the container anew",
+                shown::list(&changed)
+            )])),
+        }
     }
 
     /// Whether a rule is this container's, but for a ticket that it does not bring.
@@ -303,6 +325,9 @@ impl<'a> Question<'a> {
         let Some(name) = self.free_name(&tenant, label) else {
             return Remedy::None;
         };
+        if let Err(remedy) = self.programs_are_the_images() {
+            return remedy;
+        }
         let mut rule = learn::learn(&name, self.measurement, None).rule;
         rule.allow.extend(self.measurement.privileges.iter().cloned());
         let shared = reaches(self.measurement).into_iter();

@@ -214,3 +214,16 @@ fn another_user_is_an_app_of_its_own() {
     let known = facts(&[bound], &[grant("payments.pgdata", "payments.postgres")]);
     assert!(proposed(&known, &measurement()).contains("payments.postgres-2 --image"));
 }
+
+#[test]
+fn nothing_is_proposed_for_programs_that_were_changed() {
+    for place in ["/usr/bin/postgres", "/lib/x.so", "/"] {
+        let found = with(|found| found.root.add(place));
+        match explain(&usual(), &found).remedy {
+            Remedy::Never(why) => assert!(why.contains("make the container anew"), "{why}"),
+            other => panic!("{place}: {other:?}"),
+        }
+    }
+    let found = with(|found| found.root.add("/etc/app.conf"));
+    assert!(proposed(&usual(), &found).contains("--allow-changed /etc/app.conf"));
+}
