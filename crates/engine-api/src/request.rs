@@ -101,18 +101,14 @@ impl Request<'_> {
                     .collect()
             }
             ("POST", ["containers", name @ .., "start"]) if !name.is_empty() => {
-                let named = checkpoint(target.asked("checkpoint-dir"));
-                named
-                    .into_iter()
-                    .chain(elsewhere(target.asked("checkpoint")))
-                    .collect()
+                checkpoint(target.asked("checkpoint-dir"), target.asked("checkpoint"))
             }
             ("POST", ["containers", name @ .., "checkpoints"]) if !name.is_empty() => {
-                checkpoint(self.body()?.text("CheckpointDir")?)
+                let body = self.body()?;
+                checkpoint(body.text("CheckpointDir")?, body.text("CheckpointID")?)
             }
-            ("GET", ["containers", .., "checkpoints"]) | ("DELETE", ["containers", _, "checkpoints", _]) => {
-                checkpoint(target.asked("dir"))
-            }
+            ("GET", ["containers", .., "checkpoints"]) => checkpoint(target.asked("dir"), ""),
+            ("DELETE", ["containers", _, "checkpoints", name]) => checkpoint(target.asked("dir"), name),
             ("GET" | "HEAD" | "PUT", ["containers", name @ .., "archive"]) if !name.is_empty() => {
                 vec![Wish::Copy(name.join("/"))]
             }
@@ -144,17 +140,15 @@ impl Request<'_> {
     }
 }
 
-/// A checkpoint's name is a part of a path, and Docker does not look at it closely.
-fn elsewhere(name: &str) -> Option<Wish> {
+/// The directory that a checkpoint would be in, where it is not the container's own. The name is a part of a path too, and Docker
+/// does not look at it closely.
+fn checkpoint(directory: &str, name: &str) -> Vec<Wish> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    let leads = name.starts_with('.') || !name.bytes().all(is_name);
-    leads.then(|| Wish::Checkpoint(name.to_owned()))
-}
-
-fn checkpoint(directory: &str) -> Vec<Wish> {
-    match directory {
-        "" => Vec::new(),
-        directory => vec![Wish::Checkpoint(directory.to_owned())],
+    let leads_elsewhere = name.starts_with('.') || !name.bytes().all(is_name);
+    match (directory, leads_elsewhere) {
+        ("", false) => Vec::new(),
+        ("", true) => vec![Wish::Checkpoint(name.to_owned())],
+        (directory, _) => vec![Wish::Checkpoint(directory.to_owned())],
     }
 }
 
@@ -290,6 +284,33 @@ mod tests {
                 Wish::NewVolume { name, driver }
             ])
         );
+    }
+
+    #[test]
+    fn a_checkpoints_name_leads_nowhere_else() {
+        let (body, away) = (r#"{"CheckpointID": "../x"}"#, Wish::Checkpoint("../x".to_owned()));
+        for (method, uri, body) in [
+            ("POST", "/containers/a/start?checkpoint=../x", ""),
+            ("POST", "/containers/a/start?checkpoint=%2E%2E%2Fx", ""),
+            ("POST", "/containers/a/checkpoints", body),
+        ] {
+            assert_eq!(
+                wishes(method, uri, body),
+                Ok(vec![away.clone()]),
+                "{method} {uri}"
+            );
+        }
+        for (method, uri, body) in [
+            ("POST", "/containers/a/start?checkpoint=first.1", ""),
+            (
+                "POST",
+                "/containers/a/checkpoints",
+                r#"{"CheckpointID": "first"}"#,
+            ),
+            ("DELETE", "/containers/a/checkpoints/first", ""),
+        ] {
+            assert_eq!(wishes(method, uri, body), Ok(Vec::new()), "{method} {uri}");
+        }
     }
 
     #[test]

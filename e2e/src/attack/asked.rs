@@ -13,14 +13,29 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 const EXPECTED: &str = "whoever is asked reads a request as Docker does, or refuses it";
 
-const fn attack(name: &'static str, act: &'static str, body: fn(&mut Ground) -> Outcome<Evidence>) -> Attack {
-    Attack::new(name, Client, act, EXPECTED, body)
+const fn attack(
+    name: &'static str,
+    act: &'static str,
+    words: &'static [&'static str],
+    body: fn(&mut Ground) -> Outcome<Evidence>,
+) -> Attack {
+    Attack::new(name, Client, act, EXPECTED, body).told(words)
 }
+
+/// It was read as Docker reads it.
+const READ: &[&str] = &["the runtime", "runc"];
+
+/// What readers may differ on is not done.
+const TWICE: &[&str] = &["more than once"];
+
+/// What was not shown is not done.
+const HIDDEN: &[&str] = &["did not arrive"];
 
 pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "asked::in_another_case",
         "writes the keys in other letters",
+        READ,
         |ground| {
             by(
                 ground,
@@ -34,11 +49,13 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "asked::in_letters_that_fold",
         "writes a key with a long s, which Go takes for an s",
+        READ,
         |ground| by(ground, CREATE, &plain().replace("HostConfig", "HoſtConfig")),
     ),
     attack(
         "asked::twice",
         "writes what he wants first, and what is harmless beside it",
+        TWICE,
         |ground| {
             by(
                 ground,
@@ -50,6 +67,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "asked::twice_in_another_case",
         "writes the runtime twice, the second in other letters",
+        TWICE,
         |ground| {
             by(
                 ground,
@@ -61,6 +79,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "asked::by_an_escape",
         "writes letters of the keys and of the runtime as escapes",
+        READ,
         |ground| {
             let escaped = plain()
                 .replace("Runtime", "Runt\\u0069me")
@@ -71,6 +90,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "asked::beside_where_it_belongs",
         "writes it where Docker took it from in its first years",
+        READ,
         |ground| {
             by(
                 ground,
@@ -82,32 +102,40 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "asked::with_more_behind_it",
         "writes a second, harmless request behind the first",
+        READ,
         |ground| by(ground, CREATE, &format!("{}{{\"Image\":\"tiny:1\"}}", plain())),
     ),
     attack(
         "asked::at_length",
         "writes more than Docker shows (CVE-2024-41110)",
+        HIDDEN,
         |ground| by(ground, CREATE, &format!("{}{}", " ".repeat(2 << 20), plain())),
     ),
     attack(
         "asked::in_pieces",
         "sends it in pieces, of which nobody sees any (CVE-2024-41110)",
+        HIDDEN,
         |ground| by_framing(ground, CREATE, &plain(), Framing::Pieces),
     ),
     attack(
         "asked::as_if_it_were_a_login",
         "ends the URI as a login's does, whose body nobody may see",
+        HIDDEN,
         |ground| by(ground, "/v1.41/containers/create?x=/auth", &plain()),
     ),
-    attack("asked::by_an_encoded_path", "encodes the path", |ground| {
+    attack("asked::by_an_encoded_path", "encodes the path", READ, |ground| {
         by(ground, "/v1.41/%63ontainers%2Fcreate", &plain())
     }),
-    attack("asked::by_a_whole_uri", "names a host in the URI", |ground| {
+    attack("asked::by_a_whole_uri", "names a host in the URI", READ, |ground| {
         by(ground, "http://anybody/v1.41/containers/create", &plain())
     }),
-    attack("asked::by_a_double_slash", "writes a slash twice", |ground| {
-        by(ground, "//v1.41//containers/create", &plain())
-    })
+    Attack::new(
+        "asked::by_a_double_slash",
+        Client,
+        "writes a slash twice",
+        EXPECTED,
+        |ground| by(ground, "//v1.41//containers/create", &plain()),
+    )
     .without_control("Docker answers with the path that was meant, and does nothing"),
     Attack::new(
         "asked::a_link_that_changes_before_the_copy",
@@ -115,7 +143,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         "makes a container with a directory of his, puts a link to /etc in its place, and has Docker copy a file out",
         "a copy is judged when it is made",
         a_link_that_changes_before_the_copy,
-    ),
+    )
+    .told(&["/etc", "forbidden"]),
 ];
 
 const CREATE: &str = "/v1.41/containers/create";

@@ -16,6 +16,7 @@ cases!("authz":
     what_no_runtime_is_asked_about_is_refused,
     a_request_is_read_as_docker_reads_it,
     a_copy_is_judged_when_it_is_made,
+    what_docker_would_fill_is_judged_before_it_does,
     it_only_observes_where_the_settings_say_so,
     the_ledger_says_which_user_asked,
     without_the_daemon_docker_refuses_everything,
@@ -183,16 +184,28 @@ fn what_no_runtime_is_asked_about_is_refused(scene: &mut Scene) -> Outcome {
 /// A request that would have runc start a container, so written that a careless reader does not see it.
 struct Hidden {
     how: &'static str,
+    /// A word of the refusal that it should meet.
+    word: &'static str,
     head: String,
     body: String,
 }
 
+/// It was read as Docker reads it.
+const READ: &str = "the runtime \\\"runc\\\" asks nobody";
+/// What readers may differ on is not done.
+const TWICE: &str = "more than once";
+/// What was not shown is not done.
+const UNSEEN: &str = "did not arrive";
+/// Nor is what nobody reads any more.
+const OLD: &str = "from before 1.24";
+
 const CREATE: &str = "/v1.41/containers/create";
 const JSON: &str = "Content-Type: application/json\r\n";
 
-fn hidden(how: &'static str, path: &str, body: &str) -> Hidden {
+fn hidden(how: &'static str, word: &'static str, path: &str, body: &str) -> Hidden {
     Hidden {
         how,
+        word,
         head: head(path, JSON, body.len()),
         body: body.to_owned(),
     }
@@ -213,54 +226,72 @@ fn a_request_is_read_as_docker_reads_it(scene: &mut Scene) -> Outcome {
     let padded = plain.to_owned() + &" ".repeat(2 << 20);
     let chunked = Hidden {
         how: "in chunks",
+        word: UNSEEN,
         head: format!(
             "POST {CREATE} HTTP/1.1\r\nHost: docker\r\n{JSON}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
         ),
         body: format!("{:x}\r\n{plain}\r\n0\r\n\r\n", plain.len()),
     };
     let requests = [
-        hidden("plainly", CREATE, plain),
+        hidden("plainly", READ, CREATE, plain),
         hidden(
             "in another case",
+            READ,
             CREATE,
             r#"{"image": "tiny:1", "hostconfig": {"RUNTIME": "runc"}}"#,
         ),
         hidden(
             "with a long s",
+            READ,
             CREATE,
             r#"{"Image": "tiny:1", "HoſtConfig": {"Runtime": "runc"}}"#,
         ),
         hidden(
             "with an escape",
+            READ,
             CREATE,
             r#"{"Image": "tiny:1", "HostConfig": {"Runt\u0069me": "r\u0075nc"}}"#,
         ),
         hidden(
             "twice",
+            TWICE,
             CREATE,
             r#"{"Image": "tiny:1", "HostConfig": {"Runtime": "cofferdam", "runtime": "runc"}}"#,
         ),
         hidden(
             "twice, laid over each other",
+            TWICE,
             CREATE,
             r#"{"Image": "tiny:1", "HostConfig": {"Runtime": "runc"}, "HostConfig": {"Binds": []}}"#,
         ),
         hidden(
             "beside where it belongs",
+            READ,
             CREATE,
             r#"{"Image": "tiny:1", "Runtime": "runc"}"#,
         ),
-        hidden("with more behind it", CREATE, &format!("{plain}{{}}")),
-        hidden("by an encoded path", "/v1.41/containers/%63reate", plain),
-        hidden("by an encoded slash", "/v1.41/containers%2Fcreate", plain),
-        hidden("by a whole URI", "http://docker/v1.41/containers/create", plain),
-        hidden("without a version", "/containers/create", plain),
-        hidden("as if it were a login", "/v1.41/containers/create?x=/auth", plain),
-        hidden("at length", CREATE, &padded),
+        hidden("with more behind it", READ, CREATE, &format!("{plain}{{}}")),
+        hidden("by an encoded path", READ, "/v1.41/containers/%63reate", plain),
+        hidden("by an encoded slash", READ, "/v1.41/containers%2Fcreate", plain),
+        hidden(
+            "by a whole URI",
+            READ,
+            "http://docker/v1.41/containers/create",
+            plain,
+        ),
+        hidden("without a version", READ, "/containers/create", plain),
+        hidden(
+            "as if it were a login",
+            UNSEEN,
+            "/v1.41/containers/create?x=/auth",
+            plain,
+        ),
+        hidden("at length", UNSEEN, CREATE, &padded),
         chunked,
-        hidden("for an old API", "/v1.23/containers/create", plain),
+        hidden("for an old API", OLD, "/v1.23/containers/create", plain),
         hidden(
             "when a container starts, for an old API",
+            OLD,
             "/v1.23/containers/idle/start",
             r#"{"Runtime": "runc"}"#,
         ),
@@ -278,12 +309,11 @@ fn a_request_is_read_as_docker_reads_it(scene: &mut Scene) -> Outcome {
         scene.docker(&line)?.ok()?;
         for request in &requests {
             let answer = speak(request)?;
-            ensure(
-                answer.status == 403 && answer.body.contains("cofferdam: "),
-                || format!("{}: {} {}", request.how, answer.status, answer.body),
-            )?;
+            ensure(answer.status == 403 && answer.body.contains(request.word), || {
+                format!("{}: {} {}", request.how, answer.status, answer.body)
+            })?;
         }
-        let twice = speak(&hidden("", "//v1.41/containers/create", plain))?;
+        let twice = speak(&hidden("", "", "//v1.41/containers/create", plain))?;
         ensure(twice.status == 301, || format!("a double slash: {twice:?}"))?;
         let runtimes = ["ps", "--all", "--quiet"];
         let made = scene.docker(&runtimes)?.ok()?.out;
@@ -294,7 +324,7 @@ fn a_request_is_read_as_docker_reads_it(scene: &mut Scene) -> Outcome {
         let harmless =
             r#"{"image": "tiny:1", "Labels": {"a": "1", "A": "2"}, "HostConfig": {"Runtime": "cofferdam"}}"#;
         for path in ["/v1.41/containers/%63reate", "http://docker/containers/create"] {
-            let answer = speak(&hidden("", path, harmless))?;
+            let answer = speak(&hidden("", "", path, harmless))?;
             ensure(answer.status == 201, || format!("{path}: {answer:?}"))?;
         }
         Ok(())
@@ -358,6 +388,42 @@ fn a_copy_is_judged_when_it_is_made(scene: &mut Scene) -> Outcome {
         scene.docker(&["volume", "rm", "sly"])?.ok()?;
         Ok(())
     })
+}
+
+/// Docker mounts a new container's volumes as root, and fills those that are empty, before any runtime is asked.
+fn what_docker_would_fill_is_judged_before_it_does(scene: &mut Scene) -> Outcome {
+    let (free, root) = (scene.host.scratch().join("filled"), Path::new("/root/filled"));
+    for empty in [free.join("real"), root.to_owned()] {
+        fs::create_dir_all(empty)?;
+    }
+    let link = free.join("link");
+    symlink(free.join("real"), &link)?;
+    let device = format!("device={}", link.display());
+    let line = ["create", "--volume", "sly:/bin", "tiny:1"];
+    let result = asking(scene, &[], |scene| {
+        let options = ["--opt", "type=none", "--opt", "o=bind", "--opt", &device, "sly"];
+        scene
+            .docker(&[&["volume", "create"], &options[..]].concat())?
+            .ok()?;
+        fs::remove_file(&link)?;
+        symlink(root, &link)?;
+        scene
+            .docker(&line)?
+            .refused(&["cofferdam: the host path", "forbidden"])?;
+        let found = fs::read_dir(root)?.count();
+        ensure(found == 0, || format!("Docker has put {found} files there"))?;
+        // What is free is filled as ever.
+        fs::remove_file(&link)?;
+        symlink(free.join("real"), &link)?;
+        scene.docker(&line)?.ok()?;
+        let found = fs::read_dir(free.join("real"))?.count();
+        ensure(found > 0, || "Docker has filled nothing".to_owned())?;
+        scene.host.remove_containers()?;
+        scene.docker(&["volume", "rm", "sly"])?.ok().map(drop)
+    });
+    fs::remove_dir(root)?;
+    fs::remove_dir_all(free)?;
+    result
 }
 
 fn it_only_observes_where_the_settings_say_so(scene: &mut Scene) -> Outcome {

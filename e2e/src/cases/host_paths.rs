@@ -1,7 +1,7 @@
 //! Paths of the host's that were granted to named apps, and whose owner is mapped.
 
 use super::{Scene, cases};
-use crate::{Outcome, Ran, command::run as program, failure::ensure};
+use crate::{Outcome, Ran, command::run as program, failure::ensure, host::mount};
 use std::{fs, os::unix::fs::MetadataExt, path::PathBuf};
 
 cases!("host_paths":
@@ -15,6 +15,9 @@ cases!("host_paths":
     processes_are_added_where_the_grant_says_so,
     a_volume_of_dockers_that_is_the_hosts_memory_is_judged_as_that,
     a_granted_volume_of_dockers_cannot_be_exchanged,
+    a_grant_means_what_lay_there_and_nothing_else,
+    what_may_only_be_read_is_read_only_all_through,
+    beside_a_volume_both_must_let_processes_be_added,
 );
 
 /// A directory of the host's with a file in it that root owns.
@@ -349,5 +352,92 @@ fn a_granted_volume_of_dockers_cannot_be_exchanged(scene: &mut Scene) -> Outcome
         .refused(&["cofferdam:", &other])?
         .silent_on(&["of the host"])?;
     scene.docker(&["volume", "rm", "mine"])?.ok()?;
+    Ok(())
+}
+
+fn a_grant_means_what_lay_there_and_nothing_else(scene: &mut Scene) -> Outcome {
+    let (path, other) = (directory(scene, "exchanged")?, directory(scene, "another")?);
+    let inner = path.join("inner");
+    fs::create_dir_all(&inner)?;
+    let app = scene.app(
+        "meant",
+        "tiny:1",
+        &[&["--allow-mount", "/x", "--"][..], &READS].concat(),
+    )?;
+    let text = |path: &std::path::Path| path.display().to_string();
+    // Others could put something else there.
+    program("chown", &["1000", &text(&path)])?.ok()?;
+    let allow = |path: &str| ["host-path", "allow", path, "--to", &app].map(str::to_owned);
+    let allowed =
+        |path: &std::path::Path| scene.cofferdam(&allow(&text(path)).each_ref().map(String::as_str));
+    allowed(&inner)?.refused(&["can be exchanged", &text(&path)])?;
+    allowed(&path)?.ok()?;
+    // Root puts a link there all the same: what it leads to is not what was granted, and stays anybody's.
+    fs::rename(&path, path.with_file_name("away"))?;
+    std::os::unix::fs::symlink(&other, &path)?;
+    let anybodys = ["cat", "/x/file", "/x/file"];
+    run(scene, &["--volume", &format!("{}:/x", text(&other))], &anybodys)?.ok()?;
+    fs::remove_file(&path)?;
+    fs::rename(path.with_file_name("away"), &path)?;
+    run(scene, &["--volume", &format!("{}:/x", text(&path))], &READS)?.ok()?;
+    Ok(())
+}
+
+fn what_may_only_be_read_is_read_only_all_through(scene: &mut Scene) -> Outcome {
+    let path = directory(scene, "through")?;
+    let inner = path.join("inner");
+    fs::create_dir_all(&inner)?;
+    let (outer, inner) = (path.display().to_string(), inner.display().to_string());
+    mount(&["-t", "tmpfs", "tmpfs", &inner])?;
+    let argv = ["sh", "-c", "touch /x/inner/new || touch /x/new"];
+    let app = scene.app(
+        "sees",
+        "tiny:1",
+        &[&["--allow-mount", "/x", "--"][..], &argv].concat(),
+    )?;
+    let source = ["--volume", &format!("{outer}:/x:ro")];
+    let before = run(scene, &source, &argv);
+    scene
+        .cofferdam(&["host-path", "allow", &outer, "--to", &app, "--read-only"])?
+        .ok()?;
+    let after = run(scene, &source, &argv);
+    let written = fs::read_dir(&inner)?.count();
+    fs::remove_file(format!("{inner}/new")).ok();
+    program("umount", &[&inner])?.ok()?;
+    // Docker's read-only is that of the top alone.
+    before?.ok()?;
+    after?.refused(&["Read-only file system"])?;
+    ensure(written == 1, || format!("{written} files were written"))
+}
+
+fn beside_a_volume_both_must_let_processes_be_added(scene: &mut Scene) -> Outcome {
+    let path = directory(scene, "both")?.display().to_string();
+    let volume = scene.volume("data", &[])?;
+    let argv = ["sleep", "1000"];
+    let rule = [&["--allow-mount", "/x", "--"][..], &argv].concat();
+    let app = scene.app("both", "tiny:1", &rule)?;
+    scene.grant(&volume, &app, &["--exec"])?;
+    let allow = ["host-path", "allow", &path, "--to", &app];
+    scene.cofferdam(&allow)?.ok()?;
+    let begin = ["run", "--detach", "--name", "both", "--runtime", "cofferdam"];
+    let (data, bound) = (format!("{volume}:/data"), format!("{path}:/x"));
+    let line = [
+        &begin[..],
+        &["--volume", &data, "--volume", &bound, "tiny:1"],
+        &argv,
+    ]
+    .concat();
+    scene.docker(&line)?.ok()?;
+    let exec = ["exec", "both", "cat", "/x/file"];
+    scene
+        .docker(&exec)?
+        .refused(&["cofferdam:", "adding a process", &path])?;
+    scene.cofferdam(&[&allow[..], &["--exec"]].concat())?.ok()?;
+    scene.docker(&exec)?.ok()?.says(&["of the host"])?;
+    scene.grant(&volume, &app, &[])?;
+    scene
+        .docker(&exec)?
+        .refused(&["cofferdam:", "adding a process", &volume])?;
+    scene.docker(&["rm", "--force", "both"])?.ok()?;
     Ok(())
 }

@@ -11,8 +11,8 @@ use super::answer::{beside, json, parse};
 use crate::daemon::Daemon;
 use crate::road::{self, Early};
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
@@ -27,6 +27,7 @@ use serde_json::json as value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 /// The longest request, in bytes: Docker passes on bodies of up to 4 MiB, in base64, with as much beside them.
@@ -40,7 +41,6 @@ pub(super) fn routes() -> Router<Arc<Daemon>> {
     Router::new()
         .route("/AuthZPlugin.AuthZReq", post(request))
         .route("/AuthZPlugin.AuthZRes", post(response))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
 }
 
 /// A client's request, as Docker tells of it.
@@ -58,8 +58,17 @@ struct Told {
     body: Option<String>,
 }
 
-async fn request(State(daemon): State<Arc<Daemon>>, body: Bytes) -> Response {
-    let work = beside(&daemon, move |daemon| judged(daemon, &body));
+/// How many are read and judged at once: each may be as long as [`BODY_MAX`], and takes a thread.
+static AT_ONCE: Semaphore = Semaphore::const_new(32);
+
+async fn request(State(daemon): State<Arc<Daemon>>, body: Body) -> Response {
+    let work = async {
+        let _place = AT_ONCE.acquire().await;
+        let body = to_bytes(body, BODY_MAX)
+            .await
+            .map_err(|error| Problem::invalid(format!("the request cannot be read: {error}")))?;
+        beside(&daemon, move |daemon| judged(daemon, &body)).await
+    };
     let judged = tokio::time::timeout(PATIENCE, work).await;
     answer(judged.unwrap_or_else(|_| {
         Err(Problem::unavailable("the request could not be judged in time").remedy("try again"))

@@ -22,9 +22,9 @@ pub(crate) fn exec(
     container: &ContainerId,
     process: Option<&[u8]>,
 ) -> std::result::Result<(), Refusal> {
-    if let Some(binds) = only_binds(daemon, container)? {
-        let judged = beside_a_path(daemon, &binds, process);
-        return judged.map_err(|problem| refused_beside(daemon, container, "exec", binds, problem));
+    if let Some(binds) = held::binds(daemon, container)? {
+        let judged = beside_a_path(daemon, container, &binds, process);
+        judged.map_err(|problem| refused_beside(daemon, container, "exec", binds, problem))?;
     }
     judged(daemon, container, "exec", |measurement, held| {
         let process = ExecProcess::parse(process.ok_or_else(unjudgeable)?)?;
@@ -48,14 +48,6 @@ pub(crate) fn exec(
     })
 }
 
-/// What a container binds by grants, where it holds no volume.
-fn only_binds(daemon: &Daemon, container: &ContainerId) -> Result<Option<Binds>> {
-    if daemon.state.now().held_by(container).next().is_some() {
-        return Ok(None);
-    }
-    held::binds(daemon, container)
-}
-
 fn refused_beside(
     daemon: &Daemon,
     container: &ContainerId,
@@ -74,7 +66,12 @@ fn refused_beside(
 }
 
 /// Whether a process may be added to a container that binds granted paths: where every grant says so, or for a healthcheck.
-fn beside_a_path(daemon: &Daemon, binds: &Binds, process: Option<&[u8]>) -> Result<()> {
+fn beside_a_path(
+    daemon: &Daemon,
+    container: &ContainerId,
+    binds: &Binds,
+    process: Option<&[u8]>,
+) -> Result<()> {
     let process = ExecProcess::parse(process.ok_or_else(unjudgeable)?)?;
     refuse_reaching(&process)?;
     let measurement = &binds.measurement;
@@ -103,8 +100,13 @@ fn beside_a_path(daemon: &Daemon, binds: &Binds, process: Option<&[u8]>) -> Resu
             .remedy("have the operator grant the path with --exec: cofferdam host-path allow"));
         }
     }
+    // Where it holds volumes too, what is decided about those is recorded.
+    let holds_volumes = known.held_by(container).next().is_some();
     drop(known);
-    record::reached(daemon, "exec", measurement, &[])
+    match holds_volumes {
+        true => Ok(()),
+        false => record::reached(daemon, "exec", measurement, &[]),
+    }
 }
 
 /// The rules of the apps by which the volumes are held; none where one of them is not known any more.
@@ -164,7 +166,7 @@ fn unjudgeable() -> Problem {
 /// # Errors
 /// The refusal.
 pub(crate) fn checkpoint(daemon: &Daemon, container: &ContainerId) -> std::result::Result<(), Refusal> {
-    if let Some(binds) = only_binds(daemon, container)? {
+    if let Some(binds) = held::binds(daemon, container)? {
         let problem = Problem::denied("a container that binds what an app was granted is never checkpointed")
             .remedy("stop it instead");
         return Err(refused_beside(daemon, container, "checkpoint", binds, problem));

@@ -4,18 +4,14 @@
 //! theirs when they start again, as with containers that hold a volume.
 
 use super::held::{self, Binds};
-use super::lease::{first_process, layer_at_end, no_longer_there, wait_for_end};
+use super::lease::{first_process, follow, layer_at_end, no_longer_there};
 use crate::daemon::Daemon;
 use crate::state::{Change, Record, ended_key};
 use cofferdam_linux::process::Process as LiveProcess;
 use cofferdam_model::{ContainerId, Problem, Process, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 use tracing::warn;
-
-/// How long until what failed is tried again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Follows a container whose mark is of the start `start`: from `process`, its runtime's, to its own first one, and to the end of that.
 pub(super) fn watch(
@@ -25,25 +21,8 @@ pub(super) fn watch(
     start: Process,
     process: Process,
 ) {
-    let tasks = daemon.tasks.clone();
-    let daemon = Arc::clone(daemon);
-    tasks.spawn(async move {
-        let mut mine = process;
-        loop {
-            if let Err(error) = wait_for_end(mine).await {
-                warn!(%container, "cannot wait for the container's end: {error}");
-                tokio::time::sleep(RETRY).await;
-                continue;
-            }
-            match tokio::task::block_in_place(|| next(&daemon, &container, &runtime_root, start, mine)) {
-                Ok(Some(next)) => mine = next,
-                Ok(None) => return,
-                Err(problem) => {
-                    warn!(%container, "cannot note the container's end: {problem}");
-                    tokio::time::sleep(RETRY).await;
-                }
-            }
-        }
+    follow(daemon, container, process, move |daemon, container, mine| {
+        next(daemon, container, &runtime_root, start, mine)
     });
 }
 

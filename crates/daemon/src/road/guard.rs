@@ -1,9 +1,10 @@
 //! What every guarded container is judged for, whether or not it asks for a volume: the host paths that it binds, and whether it could
 //! reach the volumes of others.
 
-use super::held::{self, Binding};
+use super::commit::process_of;
+use super::held::{self, Binding, Binds};
 use super::host_paths::{self, Claimed, Judged};
-use super::open::{Asked, process_of};
+use super::open::Asked;
 use super::{Refusal, nested, record};
 use crate::daemon::Daemon;
 use crate::state::Change;
@@ -12,6 +13,7 @@ use cofferdam_model::{Guarding, HostPath, Measurement, Owner, Problem, Result};
 use cofferdam_policy::neighbour;
 use cofferdam_volume::id_map::Mapping;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::PoisonError;
 
 /// What of the host's a container gets.
 #[derive(Default)]
@@ -166,15 +168,20 @@ pub(super) fn without_volume(
     }
 }
 
+/// What a container binds by grants, for its mark.
+pub(super) fn binds(measurement: &Measurement, asked: &Asked, by_grant: &[Binding]) -> Option<Binds> {
+    (!by_grant.is_empty()).then(|| Binds {
+        measurement: measurement.clone(),
+        by_grant: by_grant.to_vec(),
+        runtime_root: asked.runtime_root.clone(),
+        start: process_of(asked),
+    })
+}
+
 fn admit(daemon: &Daemon, measurement: &Measurement, asked: &Asked, by_grant: &[Binding]) -> Result<()> {
-    if !by_grant.is_empty() {
-        held::mark_binding(
-            daemon,
-            measurement,
-            by_grant,
-            &asked.runtime_root,
-            process_of(asked),
-        )?;
+    if let Some(binds) = binds(measurement, asked, by_grant) {
+        let _marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        held::mark(daemon, measurement, Some(binds))?;
     }
     daemon.state.change(|known| {
         let (changes, event): (Vec<Change>, _) = record::allowed(known, measurement, Vec::new())?;

@@ -14,8 +14,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::path::PathBuf;
 use tracing::warn;
 
 /// The longest mark, in bytes.
@@ -25,13 +24,13 @@ const LENGTH_MAX: usize = 16 << 20;
 #[derive(Serialize, Deserialize)]
 struct Mark {
     env: Vec<String>,
-    /// Of a container that holds no volume, and binds what an app was granted.
+    /// Of a container that binds what an app was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     binds: Option<Box<Binds>>,
 }
 
 /// What such a container was measured to be, and by which grants it binds what it does.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Binds {
     pub(super) measurement: Measurement,
     pub(super) by_grant: Vec<Binding>,
@@ -48,42 +47,17 @@ pub(super) struct Binding {
     pub(super) app: AppName,
 }
 
-/// Marks a container.
+/// Marks a container, with what it binds by grants, where it does. Whoever calls this holds `Daemon::marks`.
 ///
 /// # Errors
 /// `unavailable` where the file cannot be written.
-pub(super) fn mark(daemon: &Daemon, measurement: &Measurement) -> Result<()> {
-    write(daemon, measurement, None)
-}
-
-/// Marks a container that holds no volume, and binds what an app was granted.
-///
-/// # Errors
-/// As [`mark`].
-pub(super) fn mark_binding(
-    daemon: &Daemon,
-    measurement: &Measurement,
-    by_grant: &[Binding],
-    runtime_root: &Path,
-    start: Process,
-) -> Result<()> {
-    let _marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
-    let binds = Binds {
-        measurement: measurement.clone(),
-        by_grant: by_grant.to_vec(),
-        runtime_root: runtime_root.to_owned(),
-        start,
-    };
-    write(daemon, measurement, Some(Box::new(binds)))
-}
-
-fn write(daemon: &Daemon, measurement: &Measurement, binds: Option<Box<Binds>>) -> Result<()> {
+pub(super) fn mark(daemon: &Daemon, measurement: &Measurement, binds: Option<Binds>) -> Result<()> {
     let fail = |error: std::io::Error| {
         Problem::unavailable(format!("cannot mark the container as a holder: {error}"))
     };
     let bytes = serde_json::to_vec(&Mark {
         env: measurement.env.clone(),
-        binds,
+        binds: binds.map(Box::new),
     })
     .map_err(|error| fail(error.into()))?;
     file::write_whole(daemon.held.as_fd(), measurement.container.as_str(), &bytes, 0o600).map_err(fail)
@@ -120,7 +94,7 @@ pub(super) fn environment(daemon: &Daemon, container: &ContainerId) -> Result<Ve
     read(daemon, container).map(|mark| mark.env)
 }
 
-/// What a marked container binds by grants, where it holds no volume; none where it binds nothing so.
+/// What a marked container binds by grants; none where it binds nothing so.
 ///
 /// # Errors
 /// As [`environment`].
@@ -152,7 +126,7 @@ fn read(daemon: &Daemon, container: &ContainerId) -> Result<Mark> {
     serde_json::from_slice(&bytes).map_err(|error| lost(error.to_string()))
 }
 
-/// Every container that is marked for what it binds alone.
+/// Every container that binds something by a grant.
 ///
 /// # Errors
 /// `unavailable` where the directory cannot be read; `corrupt` where a mark cannot.

@@ -27,10 +27,20 @@ const RETRY: Duration = Duration::from_secs(5);
 const MOMENT: Duration = Duration::from_millis(5);
 
 /// Follows the process that stands for a container until the container has ended, then releases what it holds.
-///
-/// A container can end and begin anew under the same id while this sleeps. So each watch is bound to one process, and
-/// touches only those leases that name it.
 pub(super) fn watch(daemon: &Arc<Daemon>, container: ContainerId, process: Process) {
+    follow(daemon, container, process, follow_or_release);
+}
+
+/// Follows the process that stands for a container: each time one has ended, `next` says who comes after it, or sees to the end.
+///
+/// A container can end and begin anew under the same id while this sleeps. So each watch is bound to one process, and what it sees to
+/// must be that one's.
+pub(super) fn follow(
+    daemon: &Arc<Daemon>,
+    container: ContainerId,
+    process: Process,
+    next: impl Fn(&Arc<Daemon>, &ContainerId, Process) -> Result<Option<Process>> + Send + 'static,
+) {
     let tasks = daemon.tasks.clone();
     let daemon = Arc::clone(daemon);
     tasks.spawn(async move {
@@ -41,7 +51,7 @@ pub(super) fn watch(daemon: &Arc<Daemon>, container: ContainerId, process: Proce
                 tokio::time::sleep(RETRY).await;
                 continue;
             }
-            match tokio::task::block_in_place(|| follow_or_release(&daemon, &container, mine)) {
+            match tokio::task::block_in_place(|| next(&daemon, &container, mine)) {
                 Ok(Some(next)) => mine = next,
                 Ok(None) => return,
                 Err(problem) => {
@@ -54,7 +64,7 @@ pub(super) fn watch(daemon: &Arc<Daemon>, container: ContainerId, process: Proce
 }
 
 /// Waits until a process has ended.
-pub(super) async fn wait_for_end(process: Process) -> io::Result<()> {
+async fn wait_for_end(process: Process) -> io::Result<()> {
     match find(process)? {
         Some(living) => {
             Readable::new(living.into())?
@@ -302,7 +312,10 @@ pub(crate) fn take_up_leases(daemon: &Arc<Daemon>) -> Result<()> {
         daemon.state.now().held_by(container).next().is_some()
             || matches!(held::binds(daemon, container), Ok(Some(_)))
     })?;
-    bindings::take_up(daemon, held::all_binds(daemon)?);
+    let without_lease =
+        |(container, _): &(ContainerId, _)| daemon.state.now().held_by(container).next().is_none();
+    let marked = held::all_binds(daemon)?;
+    bindings::take_up(daemon, marked.into_iter().filter(without_lease).collect());
     Ok(())
 }
 

@@ -16,6 +16,7 @@
 
 mod beside;
 mod bindings;
+mod commit;
 mod early;
 mod first_content;
 mod guard;

@@ -1,27 +1,24 @@
 //! A container is about to be created: measure it, decide, and open what it may have.
 
+use super::commit::{Case, Committed, commit, process_of};
 use super::prepare::{Prepared, prepare};
-use super::{Refusal, bindings, guard, held, lease, nested, plan, record, ticket};
+use super::{Refusal, bindings, guard, lease, nested, plan, record, ticket};
 use crate::daemon::Daemon;
-use crate::sealed;
-use crate::state::{Change, Record, Snapshot, ended_key};
+use crate::state::Snapshot;
 use cofferdam_deed::VerifiedTicket;
-use cofferdam_ledger::Event;
 use cofferdam_linux::process::Process as LiveProcess;
 use cofferdam_measure::{Bundle, Evidence};
 use cofferdam_model::api::VolumeDecision;
 use cofferdam_model::wire::OpenedMount;
 use cofferdam_model::{
-    Access, Attachment, ContainerId, MeasuredMount, Measurement, MountKind, Problem, Process, Result, Volume,
-    VolumeName,
+    Access, ContainerId, MeasuredMount, Measurement, MountKind, Problem, Result, VolumeName,
 };
 use cofferdam_policy::Admitted;
 use cofferdam_volume::Progress;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use tracing::info;
 
 /// How often a decision is taken again because grants changed under it, before that is called a fault.
@@ -131,7 +128,14 @@ pub(crate) fn open(
             Ok(decided) => decided,
             Err((decided, problem)) => return refused(decided, Some(measurement.clone()), problem),
         };
-        match open_and_commit(daemon, &launch, &admitted, &decided, facts_version, progress) {
+        let case = Case {
+            launch: &launch,
+            by_grant: &hosts.by_grant,
+            admitted: &admitted,
+            decided: &decided,
+            facts_version,
+        };
+        match open_and_commit(daemon, &case, progress) {
             Ok(Some(opened)) => {
                 lease::watch(daemon, container.clone(), process_of(&launch.asked));
                 info!(%container, volumes = opened.len(), "opened");
@@ -149,20 +153,18 @@ pub(crate) fn open(
 /// Opens what was admitted and records it; none where the facts changed meanwhile and it has to be decided again.
 fn open_and_commit(
     daemon: &Arc<Daemon>,
-    launch: &Launch,
-    admitted: &[Admitted],
-    decided: &[VolumeDecision],
-    facts_version: u64,
+    case: &Case<'_>,
     progress: &Arc<Progress>,
 ) -> Result<Option<Opened>> {
-    let prepared = prepare(daemon, &launch.evidence, admitted, progress)?;
+    let launch = case.launch;
+    let prepared = prepare(daemon, &launch.evidence, case.admitted, progress)?;
     let sources = launch.asked.sources.iter();
     let sources = sources.map(|(index, source)| (*index, source.as_fd()));
     // A volume's own source is the placeholder.
     let brought = prepared.iter().map(Prepared::brings).chain(sources);
     nested::through_no_link(&launch.evidence.measurement, brought)?;
     still_waited_for(progress)?;
-    match commit(daemon, launch, admitted, &prepared, decided, facts_version)? {
+    match commit(daemon, case, &prepared)? {
         Committed::Done => Ok(Some(prepared.into_iter().map(Prepared::hand_out).collect())),
         Committed::FactsChanged => Ok(None),
     }
@@ -289,7 +291,7 @@ pub(super) fn volumes_asked_for(
 }
 
 /// An exclusive volume has one holder.
-fn free(known: &Snapshot, name: &VolumeName, container: &ContainerId) -> Result<()> {
+pub(super) fn free(known: &Snapshot, name: &VolumeName, container: &ContainerId) -> Result<()> {
     if known.volume(name)?.access == Access::Shared {
         return Ok(());
     }
@@ -301,136 +303,5 @@ fn free(known: &Snapshot, name: &VolumeName, container: &ContainerId) -> Result<
             held.app
         ))
         .remedy("stop that container first, or make the volume with --access shared")),
-    }
-}
-
-/// Whether the leases are on disk.
-enum Committed {
-    Done,
-    /// Apps, grants or volumes are not what the decision was taken from.
-    FactsChanged,
-}
-
-/// Records the decision and the leases, in one commit, and marks the container.
-fn commit(
-    daemon: &Daemon,
-    launch: &Launch,
-    admitted: &[Admitted],
-    prepared: &[Prepared],
-    decided: &[VolumeDecision],
-    facts_version: u64,
-) -> Result<Committed> {
-    let (asked, measurement) = (&launch.asked, &launch.evidence.measurement);
-    let _marks = daemon.marks.lock().unwrap_or_else(PoisonError::into_inner);
-    held::mark(daemon, measurement)?;
-    let outcome = daemon.state.change(|known| {
-        let replaced = |(proof, prepared): (&Admitted, &Prepared)| {
-            known
-                .volume(proof.volume())
-                .is_ok_and(|volume| volume.id != prepared.volume)
-        };
-        if admitted.iter().zip(prepared).any(replaced) {
-            return Ok((Vec::new(), Committed::FactsChanged));
-        }
-        // Others may change what is theirs as often as they like: what counts is whether the answer is another one now.
-        if known.facts_version() != facts_version {
-            let again = decide(daemon, known, measurement);
-            if !again.is_ok_and(|(again, _)| again == admitted) {
-                return Ok((Vec::new(), Committed::FactsChanged));
-            }
-        }
-        for one in prepared {
-            match one.sealed.as_ref().map(sealed::Use::is_good) {
-                None | Some(Some(true)) => {}
-                Some(Some(false)) => {
-                    let taken = format!("volume {} was taken back meanwhile", one.volume);
-                    return Err(Problem::busy(taken).remedy("start the container again"));
-                }
-                // Somebody else works on it. Nobody waits for that here, where all changes wait.
-                Some(None) => return Ok((Vec::new(), Committed::FactsChanged)),
-            }
-        }
-        if known.held_by(&asked.container).next().is_some() {
-            return Err(Problem::busy(format!(
-                "a container with the id {} is being created already",
-                asked.container.short()
-            )));
-        }
-        let (mut changes, decision) = record::allowed(known, measurement, decided.to_vec())?;
-        changes.extend(ticket::used_up(known, launch.ticket.as_ref(), admitted)?);
-        let (leases, mut events) = leases(daemon, known, asked, admitted)?;
-        changes.push(Change::Put(Record::Measured(Box::new(measurement.clone()))));
-        // From here on it writes.
-        changes.push(Change::Delete(ended_key(&asked.container)));
-        changes.extend(leases);
-        // In the ledger first: where the commit fails, it says more than has happened, and never less.
-        events.insert(0, decision);
-        daemon.record(events)?;
-        Ok((changes, Committed::Done))
-    });
-    if !matches!(outcome, Ok(Committed::Done)) {
-        held::unmark_if_free(daemon, &asked.container);
-    }
-    outcome
-}
-
-/// A lease for each mount, the next epoch for each volume, and what the ledger has of it: a container may ask for the same volume at two places.
-fn leases(
-    daemon: &Daemon,
-    known: &Snapshot,
-    asked: &Asked,
-    admitted: &[Admitted],
-) -> Result<(Vec<Change>, Vec<Event>)> {
-    let mut volumes: BTreeMap<&VolumeName, Volume> = BTreeMap::new();
-    let mut changes = Vec::new();
-    for proof in admitted {
-        free(known, proof.volume(), &asked.container)?;
-        let current = known.volume(proof.volume())?;
-        let volume = volumes.entry(proof.volume()).or_insert_with(|| Volume {
-            epoch: current.epoch.next(),
-            ..current.clone()
-        });
-        let attachment = Box::new(attachment(daemon, asked, proof, volume));
-        changes.push(Change::Put(Record::Lease {
-            mount: proof.mount_index(),
-            attachment,
-        }));
-    }
-    let opened = |volume: &Volume| Event::Opened {
-        volume: volume.name.clone(),
-        id: volume.id.clone(),
-        epoch: volume.epoch,
-    };
-    let events = volumes.values().map(opened).collect();
-    changes.extend(
-        volumes
-            .into_values()
-            .map(|volume| Change::Put(Record::Volume(Box::new(volume)))),
-    );
-    Ok((changes, events))
-}
-
-/// The runtime's own process: the lease follows it until the container's first one exists.
-pub(super) fn process_of(asked: &Asked) -> Process {
-    Process {
-        pid: asked.caller.pid(),
-        started: asked.caller.started(),
-    }
-}
-
-fn attachment(daemon: &Daemon, asked: &Asked, proof: &Admitted, volume: &Volume) -> Attachment {
-    Attachment {
-        volume: volume.name.clone(),
-        volume_id: volume.id.clone(),
-        container: asked.container.clone(),
-        app: proof.app().clone(),
-        destination: proof.destination().to_owned(),
-        read_only: proof.read_only(),
-        exec: proof.exec(),
-        epoch: volume.epoch,
-        since: Timestamp::now(),
-        process: process_of(asked),
-        runtime_root: asked.runtime_root.clone(),
-        boot: daemon.boot.clone(),
     }
 }

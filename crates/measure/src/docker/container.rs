@@ -57,13 +57,18 @@ pub(super) fn find(state: &StateTree, text: &str) -> Result<Option<ContainerId>>
     if let Some(whole) = ids.iter().find(|id| id.as_str() == text) {
         return Ok(Some(whole.clone()));
     }
+    let mut unreadable = None;
     for id in &ids {
-        // One that is just being removed is none. One that cannot be read may be called so: it is no reason to take another one, whose
-        // id begins so, for it.
-        let named = config(state, id)?;
-        if named.is_some_and(|config| config.name.trim_start_matches('/') == text) {
-            return Ok(Some(id.clone()));
+        match config(state, id) {
+            Ok(Some(config)) if config.name.trim_start_matches('/') == text => return Ok(Some(id.clone())),
+            // One that is just being removed is none.
+            Ok(_) => {}
+            Err(problem) => unreadable = Some(problem),
         }
+    }
+    // It may be called so. Then another one whose id begins so is not the one that is meant.
+    if let Some(problem) = unreadable {
+        return Err(problem);
     }
     let mut found = ids
         .into_iter()

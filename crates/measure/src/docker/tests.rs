@@ -246,6 +246,25 @@ fn containers_of_others_are_left_to_others() {
 }
 
 #[test]
+fn a_container_is_found_by_name_or_by_how_its_id_begins() {
+    let host = Host::new();
+    let docker = Docker::new(host.dir.path().to_owned());
+    let id = Some(ID.parse().unwrap());
+    for text in [ID, "x", &ID[..6]] {
+        assert_eq!(docker.find(text).unwrap(), id, "{text}");
+    }
+    assert_eq!(docker.find("y").unwrap(), None);
+    // One that cannot be read may have the very name: no other is taken for it then.
+    let other = ID.replace('5', "6");
+    host.write(&format!("containers/{other}/config.v2.json"), "{");
+    assert!(docker.find(&ID[..6]).is_err());
+    assert!(docker.find("y").is_err());
+    for text in [ID, "x"] {
+        assert_eq!(docker.find(text).unwrap(), id, "{text}");
+    }
+}
+
+#[test]
 fn a_changed_image_config_is_found() {
     let host = Host::new();
     let place = format!("image/overlay2/imagedb/content/sha256/{}", host.image.hex());
