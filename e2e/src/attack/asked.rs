@@ -28,6 +28,9 @@ const READ: &[&str] = &["the runtime", "runc"];
 /// What readers may differ on is not done.
 const TWICE: &[&str] = &["more than once"];
 
+/// Versions of Docker differ on whether it is shown: any sentence of ours will do.
+const SEEN_OR_NOT: &[&str] = &[];
+
 /// What was not shown is not done.
 const HIDDEN: &[&str] = &["did not arrive"];
 
@@ -114,13 +117,13 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack(
         "asked::in_pieces",
         "sends it in pieces, of which nobody sees any (CVE-2024-41110)",
-        HIDDEN,
+        SEEN_OR_NOT,
         |ground| by_framing(ground, CREATE, &plain(), Framing::Pieces),
     ),
     attack(
         "asked::as_if_it_were_a_login",
         "ends the URI as a login's does, whose body nobody may see",
-        HIDDEN,
+        SEEN_OR_NOT,
         |ground| by(ground, "/v1.41/containers/create?x=/auth", &plain()),
     ),
     attack("asked::by_an_encoded_path", "encodes the path", READ, |ground| {
