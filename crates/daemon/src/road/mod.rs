@@ -4,14 +4,15 @@
 //! |---|---|
 //! | `open` | a container that is about to be created |
 //! | `plan` | what would be decided of one that never starts |
-//! | `prepare` | what was admitted, opened |
+//! | `prepare`, `nested` | what was admitted, opened; mounts below it |
+//! | `commit` | the decision, the leases and the mark, before anything is handed out |
 //! | `guard`, `host_paths` | what is judged whether or not there is a volume |
 //! | `early` | what Docker is asked to do, before it does |
 //! | `beside` | what is to happen beside an open volume: exec, checkpoint |
 //! | `first_content` | what a new volume begins with |
 //! | `ticket` | the ticket that a launch brings |
 //! | `record` | decisions, as they are kept |
-//! | `lease` | how long a container holds what was opened |
+//! | `lease`, `bindings` | how long a container holds what was opened, or binds what was granted |
 //! | `held` | the mark that a container holds something |
 
 mod beside;
