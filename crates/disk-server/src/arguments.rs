@@ -91,6 +91,8 @@ pub(crate) struct Serve {
     pub(crate) witness: Witness,
     #[command(flatten)]
     pub(crate) access: AccessChoice,
+    #[command(flatten)]
+    pub(crate) cache: CacheChoice,
     /// Seconds that a request may take; a worker in which one takes longer is ended, and another one takes over
     #[arg(long, hide = true, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) patience: u64,
@@ -113,6 +115,8 @@ pub(crate) struct Open {
     pub(crate) witness: Witness,
     #[command(flatten)]
     pub(crate) access: AccessChoice,
+    #[command(flatten)]
+    pub(crate) cache: CacheChoice,
     /// As of serve
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) patience: u64,
@@ -200,6 +204,23 @@ pub(crate) struct AccessChoice {
     /// How the store is read and written: past the page cache of this host, or through it
     #[arg(long, value_enum, default_value = "cached", value_name = "WAY")]
     pub(crate) access: Access,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheChoice {
+    /// When a write is answered: once it is taken, as by a disk with a write cache, or once it is on the store
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) write_cache: WriteCacheChoice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WriteCacheChoice {
+    /// Through, where the store's syncs are quick (0.5 ms); back, where they are not
+    Auto,
+    /// Once it is taken; a flush brings it to the store
+    Back,
+    /// Once it is on the store; a commit is one request then
+    Through,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

@@ -9,7 +9,7 @@
 //! | [`Serving`] | the serving side: a thread for each channel |
 //! | `answer` | one request of the kernel's → one call of the disk |
 //! | `worker` | a thread that receives and answers |
-//! | [`Reply`] | the right to answer a flush later |
+//! | [`Reply`] | the right to answer later |
 //!
 //! INVARIANT: nothing here opens a file, or asks for memory, once the device is there.
 
@@ -58,24 +58,22 @@ pub trait Disk: Send + Sync + 'static {
     /// `EIO` where the bytes are not there or do not verify.
     fn read<'b>(&self, offset: u64, length: usize, buffer: &'b mut AlignedBuffer) -> Result<&'b [u8], Errno>;
 
-    /// Takes new bytes. `data` begins at a page boundary. They need not be on the store before [`Self::flush`].
-    ///
-    /// # Errors
-    /// `ENOSPC` where the store is full, `EIO` else.
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno>;
+    /// Takes new bytes, and replies: `ENOSPC` where the store is full, `EIO` where that fails otherwise. `data` begins at a
+    /// page boundary. With a write cache the bytes need not be on the store before [`Self::flush`]; without one, the reply is
+    /// given when they are, by any thread.
+    fn write(&self, offset: u64, data: &[u8], reply: Reply);
 
-    /// Called when a write has been answered, by the thread that did it: for work that nobody waits for.
-    fn between(&self) {}
+    /// Called by each thread when it has done a request, which was to write so many bytes, or none. `more` is whether another
+    /// request waits that it may take at once.
+    fn between(&self, _written: usize, _more: &dyn Fn() -> bool) {}
 
     /// Brings all writes and discards that had returned before to the store, and then replies: `EIO` where that fails, to
     /// every later call too. It need not wait for what other threads are doing: any of them may reply.
     fn flush(&self, reply: Reply);
 
-    /// Forgets a range, which reads as zeros from then on. `length` may be all of the disk.
-    ///
-    /// # Errors
-    /// As [`Self::write`].
-    fn discard(&self, offset: u64, length: u64) -> Result<(), Errno>;
+    /// Forgets a range, which reads as zeros from then on, and replies as [`Self::write`] does. `length` may be all of the
+    /// disk.
+    fn discard(&self, offset: u64, length: u64, reply: Reply);
 }
 
 /// A way to show a disk to the kernel.

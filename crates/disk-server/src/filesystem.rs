@@ -1,13 +1,13 @@
 //! ext4 on the device: made once, on a disk that was just created; mounted; unmounted.
 
-use crate::{notice::notice, problem::doing};
+use crate::{notice::notice, problem::doing, write_cache::WriteCache};
 use cofferdam_linux::{
     mount::DetachedMount,
     nowhere::{self, Nowhere},
 };
 use cofferdam_model::{Problem, Result};
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::mount::{MountFlags, UnmountFlags};
+use rustix::mount::UnmountFlags;
 use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
@@ -58,8 +58,8 @@ impl<'a> Mounted<'a> {
     ///
     /// # Errors
     /// As mount(2) and unshare(2).
-    pub(crate) fn hidden(device: &Path) -> Result<Mounted<'static>> {
-        let mount = of_device(device)?;
+    pub(crate) fn hidden(device: &Path, cache: WriteCache) -> Result<Mounted<'static>> {
+        let mount = of_device(device, cache)?;
         Nowhere::make().map_err(doing("making a mount namespace for the disk"))?;
         place(mount)
     }
@@ -69,9 +69,9 @@ impl<'a> Mounted<'a> {
     ///
     /// # Errors
     /// As mount(2).
-    pub(crate) fn hidden_again(device: BorrowedFd<'_>) -> Result<Mounted<'static>> {
+    pub(crate) fn hidden_again(device: BorrowedFd<'_>, cache: WriteCache) -> Result<Mounted<'static>> {
         let path = format!("/proc/self/fd/{}", device.as_raw_fd());
-        place(of_device(Path::new(&path))?)
+        place(of_device(Path::new(&path), cache)?)
     }
 
     /// The filesystem's root directory.
@@ -87,10 +87,10 @@ impl<'a> Mounted<'a> {
     ///
     /// # Errors
     /// As mount(2).
-    pub(crate) fn new(device: &Path, at: &'a Path) -> Result<Self> {
-        let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        rustix::mount::mount(device, at, "ext4", flags, Some(c"discard")).map_err(|error| {
-            doing(format_args!("mounting the disk at {}", at.display()))(error.into())
+    pub(crate) fn new(device: &Path, at: &'a Path, cache: WriteCache) -> Result<Self> {
+        let mount = DetachedMount::of_device(c"ext4", device, cache.mount_options());
+        mount.and_then(|mount| mount.attach_at(at)).map_err(|error| {
+            doing(format_args!("mounting the disk at {}", at.display()))(error)
                 .remedy("the disk must hold an ext4, and the directory must be there")
         })?;
         let mut mounted = Mounted { at, root: None };
@@ -121,8 +121,8 @@ impl<'a> Mounted<'a> {
     }
 }
 
-fn of_device(device: &Path) -> Result<DetachedMount> {
-    DetachedMount::of_device(c"ext4", device, &[c"discard"]).map_err(|error| {
+fn of_device(device: &Path, cache: WriteCache) -> Result<DetachedMount> {
+    DetachedMount::of_device(c"ext4", device, cache.mount_options()).map_err(|error| {
         doing("mounting the disk")(error).remedy("look at it with: cofferdam-disk check, then e2fsck")
     })
 }

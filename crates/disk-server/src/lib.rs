@@ -9,6 +9,7 @@
 //! | `minder` | looks after the worker, and has another follow it |
 //! | `memory_group` | leaving a cgroup whose limit server and users would share |
 //! | `worker`, `wire` | the worker as a process, and what the two say to each other |
+//! | `write_cache` | whether a write is answered when it is taken, or when it is durable |
 //! | `opened` | a store's claim; a volume that is open in this very process |
 //! | `key_file`, `witness_file` | what lies outside of the store |
 //! | `filesystem` | ext4 on the device: made once, mounted, unmounted |
@@ -38,6 +39,7 @@ mod wire;
 mod wish;
 mod witness_file;
 mod worker;
+mod write_cache;
 
 use clap::Parser;
 use cofferdam_model::ErrorKind;

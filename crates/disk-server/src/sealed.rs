@@ -1,43 +1,96 @@
 //! A sealed volume as a disk that an exporter can show.
 
-use crate::exporter::{AlignedBuffer, Disk, Errno, Reply};
-use cofferdam_disk::{Fault, Store, Volume};
-use std::sync::Arc;
+use crate::{
+    exporter::{AlignedBuffer, Disk, Errno, Reply},
+    write_cache::WriteCache,
+};
+use cofferdam_disk::{Fault, Store, Volume, volume::Flushed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// A write of so many bytes is part of a stream. Without a write cache, whoever has taken one may take the next before it
+/// sees to a sync, until so much has come together. Nobody waits for anything else in between: what is short is a commit.
+const LONG: usize = 128 << 10;
+const TOGETHER: usize = 4 << 20;
 
 /// The volume, shared with whoever closes it in the end.
 #[derive(Debug)]
-pub(crate) struct Sealed<S>(pub(crate) Arc<Volume<S>>);
+pub(crate) struct Sealed<S> {
+    volume: Arc<Volume<S>>,
+    cache: WriteCache,
+    /// Without a write cache: bytes, or discards, that were taken since the log was last seen to.
+    taken: AtomicUsize,
+}
+
+impl<S: Store + 'static> Sealed<S> {
+    pub(crate) fn new(volume: Arc<Volume<S>>, cache: WriteCache) -> Self {
+        Sealed {
+            volume,
+            cache,
+            taken: AtomicUsize::new(0),
+        }
+    }
+
+    fn told(&self, reply: Reply) -> Flushed {
+        let volume = Arc::clone(&self.volume);
+        Box::new(move |outcome| reply.send(told(&volume, outcome)))
+    }
+}
 
 impl<S: Store + 'static> Disk for Sealed<S> {
     fn size(&self) -> u64 {
-        self.0.size()
+        self.volume.size()
     }
 
     fn read<'b>(&self, offset: u64, length: usize, buffer: &'b mut AlignedBuffer) -> Result<&'b [u8], Errno> {
-        match self.0.read(offset, length, buffer) {
+        match self.volume.read(offset, length, buffer) {
             Ok(bytes) => Ok(bytes),
             Err(fault) => Err(errno(&fault)),
         }
     }
 
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
-        told(&self.0, self.0.write(offset, data))
+    fn write(&self, offset: u64, data: &[u8], reply: Reply) {
+        match self.cache {
+            WriteCache::Back => reply.send(told(&self.volume, self.volume.write(offset, data))),
+            WriteCache::Through => {
+                self.volume.write_durably(offset, data, self.told(reply));
+                self.taken.fetch_add(data.len(), Ordering::SeqCst);
+            }
+        }
     }
 
-    fn between(&self) {
+    fn between(&self, written: usize, more: &dyn Fn() -> bool) {
         // Where it fails the volume is closed, and the next request hears of it.
-        told(&self.0, self.0.settle()).unwrap_or_default();
+        match (self.cache, self.taken.load(Ordering::SeqCst)) {
+            (WriteCache::Back, _) if written > 0 => {
+                told(&self.volume, self.volume.settle()).unwrap_or_default();
+            }
+            (WriteCache::Back, _) | (WriteCache::Through, 0) => {}
+            // Whoever takes the request that is there comes here as well.
+            (WriteCache::Through, taken) if written >= LONG && taken < TOGETHER && more() => {}
+            (WriteCache::Through, _) => {
+                // Before the log is: what is taken in between must not be forgotten.
+                self.taken.store(0, Ordering::SeqCst);
+                told(&self.volume, self.volume.hasten()).unwrap_or_default();
+            }
+        }
     }
 
     fn flush(&self, reply: Reply) {
-        let volume = Arc::clone(&self.0);
-        let then = move |outcome| reply.send(told(&volume, outcome));
         // The reply says it too.
-        told(&self.0, self.0.flush_then(Box::new(then))).unwrap_or_default();
+        told(&self.volume, self.volume.flush_then(self.told(reply))).unwrap_or_default();
     }
 
-    fn discard(&self, offset: u64, length: u64) -> Result<(), Errno> {
-        told(&self.0, self.0.discard(offset, length))
+    fn discard(&self, offset: u64, length: u64, reply: Reply) {
+        match self.cache {
+            WriteCache::Back => reply.send(told(&self.volume, self.volume.discard(offset, length))),
+            WriteCache::Through => {
+                self.volume.discard_durably(offset, length, self.told(reply));
+                self.taken.fetch_add(1, Ordering::SeqCst);
+            }
+        }
     }
 }
 

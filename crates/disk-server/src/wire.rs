@@ -3,7 +3,7 @@
 //! The supervisor has the rights (mounts, the loop device, `/dev/fuse`), the worker has the store and the key. The key
 //! goes from one to the other through a pipe and is in no packet.
 
-use crate::arguments::Access;
+use crate::{arguments::Access, write_cache::WriteCache};
 use cofferdam_linux::packet;
 use cofferdam_model::{Problem, Result, disk::Rotation};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub(crate) enum Order {
     Serve {
         /// How the store is read and written.
         access: Access,
+        /// When writes are answered.
+        cache: WriteCache,
         /// The volume's id that the store must hold, where it is known.
         volume: Option<String>,
         /// What was remembered of the store.

@@ -6,6 +6,7 @@ use crate::{
     held_keys::HeldKeys,
     problem::doing,
     wire::{self, Order, Report},
+    write_cache::WriteCache,
 };
 use cofferdam_disk::Claim;
 use cofferdam_model::{Problem, Result};
@@ -32,6 +33,7 @@ pub(crate) struct Setting {
     pub(crate) claim: Claim,
     pub(crate) keys: HeldKeys,
     pub(crate) access: Access,
+    pub(crate) cache: WriteCache,
     /// The volume's id that the store must hold, where it is known.
     pub(crate) volume: Option<String>,
     /// Whether workers serve on where this process has ended.
@@ -107,6 +109,7 @@ impl Worker {
         descriptors.extend(rescue.iter().map(AsFd::as_fd));
         let order = Order::Serve {
             access: setting.access,
+            cache: setting.cache,
             volume: setting.volume.clone(),
             witness,
             outlives: setting.outlives,

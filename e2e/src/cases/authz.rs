@@ -424,9 +424,9 @@ fn what_docker_would_fill_is_judged_before_it_does(scene: &mut Scene) -> Outcome
         scene.host.remove_containers()?;
         scene.docker(&["volume", "rm", "sly"])?.ok().map(drop)
     });
-    fs::remove_dir(root)?;
-    fs::remove_dir_all(free)?;
-    result
+    // What went wrong first is what is told.
+    let cleared = fs::remove_dir(root).and_then(|()| fs::remove_dir_all(free));
+    result.and(cleared.map_err(Into::into))
 }
 
 fn it_only_observes_where_the_settings_say_so(scene: &mut Scene) -> Outcome {

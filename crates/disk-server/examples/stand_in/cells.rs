@@ -169,8 +169,8 @@ impl Disk for Cells {
         buffer.get(..length).ok_or(Errno::INVAL)
     }
 
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
-        SEALING.with_borrow_mut(|buffer| self.append(offset / BLOCK, data, buffer))
+    fn write(&self, offset: u64, data: &[u8], reply: Reply) {
+        reply.send(SEALING.with_borrow_mut(|buffer| self.append(offset / BLOCK, data, buffer)));
     }
 
     fn flush(&self, reply: Reply) {
@@ -184,10 +184,9 @@ impl Disk for Cells {
         reply.send(outcome);
     }
 
-    fn discard(&self, offset: u64, length: u64) -> Result<(), Errno> {
-        let count = usize::try_from(length / BLOCK).map_err(|_| Errno::INVAL)?;
-        self.set_places(offset / BLOCK, count, |_| 0);
-        Ok(())
+    fn discard(&self, offset: u64, length: u64, reply: Reply) {
+        let count = usize::try_from(length / BLOCK).map_err(|_| Errno::INVAL);
+        reply.send(count.map(|count| self.set_places(offset / BLOCK, count, |_| 0)));
     }
 }
 

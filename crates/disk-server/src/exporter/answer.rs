@@ -28,7 +28,7 @@ pub(super) enum Answer<'b> {
 pub(super) fn answer<'b>(
     disk: &dyn Disk,
     request: Request<'_>,
-    reply: impl FnOnce() -> Reply,
+    reply: impl FnOnce(Body) -> Reply,
     room: &'b mut AlignedBuffer,
 ) -> Result<Answer<'b>, Errno> {
     let body = match request.operation {
@@ -39,11 +39,12 @@ pub(super) fn answer<'b>(
         }
         Operation::Write { offset, data } => {
             within(disk, request.node, offset, transfer(data.len())?)?;
-            disk.write(offset, data)?;
-            Body::written(u32::try_from(data.len()).map_err(|_| Errno::INVAL)?)
+            let written = Body::written(u32::try_from(data.len()).map_err(|_| Errno::INVAL)?);
+            disk.write(offset, data, reply(written));
+            return Ok(Answer::None);
         }
         Operation::Fsync => {
-            disk.flush(reply());
+            disk.flush(reply(Body::empty()));
             return Ok(Answer::None);
         }
         Operation::Allocate { offset, length, mode } => {
@@ -51,8 +52,8 @@ pub(super) fn answer<'b>(
             if !forgets(mode) {
                 return Err(Errno::OPNOTSUPP);
             }
-            disk.discard(offset, length)?;
-            Body::empty()
+            disk.discard(offset, length, reply(Body::empty()));
+            return Ok(Answer::None);
         }
         Operation::Lookup { name } if request.node == ROOT && name == NAME.to_bytes() => {
             Body::entry(attributes(disk, FILE)?)

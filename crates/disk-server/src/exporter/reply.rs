@@ -1,11 +1,11 @@
-//! Flushes that have no answer yet. A thread that took one goes on; whoever ends the flush answers it.
+//! Writes and flushes that have no answer yet. A thread that took one goes on; whoever ends it answers.
 
 use super::{Abort, Errno};
 use cofferdam_linux::fuse::{Body, Channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The flushes of one channel that have no answer yet, by their numbers, and since when.
+/// The requests of one channel that have no answer yet, by their numbers, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Unanswered(Mutex<Vec<(u64, Instant)>>);
 
@@ -38,21 +38,24 @@ pub(super) struct Line {
     pub(super) unanswered: Unanswered,
 }
 
-/// The right to answer one flush, once. Dropped without an answer, it says `EIO`.
+/// The right to answer one request, once. Dropped without an answer, it says `EIO`.
 #[derive(Debug)]
 #[must_use = "the kernel waits for the answer"]
 pub struct Reply {
     line: Arc<Line>,
     unique: u64,
+    success: Body,
     outcome: Result<(), Errno>,
 }
 
 impl Reply {
-    pub(super) fn new(line: &Arc<Line>, unique: u64) -> Self {
+    /// `success` is what a success is answered with.
+    pub(super) fn new(line: &Arc<Line>, unique: u64, success: Body) -> Self {
         line.unanswered.add(unique);
         Reply {
             line: Arc::clone(line),
             unique,
+            success,
             outcome: Err(Errno::IO),
         }
     }
@@ -67,7 +70,7 @@ impl Drop for Reply {
     fn drop(&mut self) {
         let channel = &self.line.channel;
         let sent = match self.outcome {
-            Ok(()) => channel.answer(self.unique, Body::empty().as_bytes()),
+            Ok(()) => channel.answer(self.unique, self.success.as_bytes()),
             Err(error) => channel.refuse(self.unique, error),
         };
         self.line.unanswered.remove(self.unique);

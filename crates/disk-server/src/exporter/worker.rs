@@ -97,16 +97,18 @@ fn serve_one(line: &Arc<Line>, disk: &dyn Disk, memory: &mut Memory, busy: &Busy
     let bytes = room.get(..length).unwrap_or_default();
     match Request::parse(bytes) {
         Ok(request) => {
-            let reply = || Reply::new(line, request.unique);
+            let reply = |success| Reply::new(line, request.unique, success);
             match timed(busy, || answer(disk, request, reply, &mut memory.answers)) {
                 Ok(Answer::None) => {}
                 Ok(Answer::Body(body)) => channel.answer(request.unique, body.as_bytes())?,
                 Ok(Answer::Bytes(bytes)) => channel.answer(request.unique, bytes)?,
                 Err(error) => channel.refuse(request.unique, error)?,
             }
-            if matches!(request.operation, Operation::Write { .. }) {
-                timed(busy, || disk.between());
-            }
+            let written = match request.operation {
+                Operation::Write { data, .. } => data.len(),
+                _ => 0,
+            };
+            timed(busy, || disk.between(written, &|| channel.has_more()));
         }
         Err(malformed) => match malformed.unique {
             Some(unique) => channel.refuse(unique, super::Errno::IO)?,

@@ -8,6 +8,7 @@ use crate::{
     opened::Opened,
     problem::{doing, of_export, of_fault},
     sealed::Sealed,
+    write_cache::WriteCache,
 };
 use cofferdam_disk::{BLOCK, Directory, Geometry, Volume, volume::Options};
 use cofferdam_model::{Problem, Result};
@@ -73,7 +74,7 @@ fn no_store(create: &Create, error: io::Error) -> Problem {
 
 /// INVARIANT: only here is anything formatted, and only the disk that this call made.
 fn with_filesystem(opened: &Opened) -> Result<()> {
-    let disk = Arc::new(Sealed(Arc::clone(&opened.volume)));
+    let disk = Arc::new(Sealed::new(Arc::clone(&opened.volume), WriteCache::Back));
     let mut attached = FuseLoop::default().attach(disk).map_err(of_export)?;
     let made = filesystem::make(attached.device());
     attached.detach().map_err(of_export)?;

@@ -17,6 +17,7 @@ use crate::{
     signals::Signals,
     witness_file::WitnessFile,
     worker::Setting,
+    write_cache::WriteCache,
 };
 use cofferdam_linux::{
     loop_device::LoopDevice,
@@ -81,6 +82,7 @@ struct Server {
 struct Shown {
     device: LoopDevice,
     mounted: Mounted<'static>,
+    cache: WriteCache,
 }
 
 /// What becomes of the server after an order.
@@ -94,10 +96,13 @@ impl Server {
         memory::undumpable().map_err(doing("keeping this process's memory out of dumps"))?;
         process::keep_descriptors().map_err(doing("keeping descriptors from other programs"))?;
         let signals = Signals::catch()?;
+        let claim = opened::claim(&open.store)?;
+        let cache = WriteCache::of(open.cache.write_cache, &claim);
         let setting = Setting {
             keys: key_file::keys_from_standard_input(open.rotating.map(Rotating::has_begun))?,
-            claim: opened::claim(&open.store)?,
+            claim,
             access: open.access.access,
+            cache,
             volume: Some(open.volume.clone()),
             // What nobody can take back any more must not go on.
             outlives: false,
@@ -117,7 +122,7 @@ impl Server {
         let control = Control::listen(&open.control, faults)?;
         let connection = Arc::new(Connection::new(THREADS).map_err(of_export)?);
         let minder = Minder::start(setting, Arc::clone(&connection), witness, Some(told))?;
-        match Shown::new(&connection) {
+        match Shown::new(&connection, cache) {
             Ok(shown) => Ok(Server {
                 control,
                 signals,
@@ -275,11 +280,15 @@ impl Server {
 }
 
 impl Shown {
-    fn new(connection: &Connection) -> Result<Self> {
+    fn new(connection: &Connection, cache: WriteCache) -> Result<Self> {
         let device = connection.export().map_err(of_export)?;
         growth::catch_up(&device)?;
-        match Mounted::hidden(device.path()) {
-            Ok(mounted) => Ok(Shown { device, mounted }),
+        match Mounted::hidden(device.path(), cache) {
+            Ok(mounted) => Ok(Shown {
+                device,
+                mounted,
+                cache,
+            }),
             Err(problem) => {
                 detach(device)?;
                 Err(problem)
@@ -308,7 +317,15 @@ impl Shown {
             Ok(()) => return Ok(None),
             Err(busy) => busy,
         };
-        let mounted = Mounted::hidden_again(device.as_fd())?;
-        Ok(Some((Shown { device, mounted }, problem)))
+        let cache = self.cache;
+        let mounted = Mounted::hidden_again(device.as_fd(), cache)?;
+        Ok(Some((
+            Shown {
+                device,
+                mounted,
+                cache,
+            },
+            problem,
+        )))
     }
 }

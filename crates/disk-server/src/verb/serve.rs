@@ -14,6 +14,7 @@ use crate::{
     signals::{Came, Signals},
     witness_file::WitnessFile,
     worker::Setting,
+    write_cache::WriteCache,
 };
 use cofferdam_linux::{loop_device::LoopDevice, memory, process};
 use cofferdam_model::{Problem, Result};
@@ -41,10 +42,13 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     memory::undumpable().map_err(doing("keeping this process's memory out of dumps"))?;
     process::keep_descriptors().map_err(doing("keeping descriptors from other programs"))?;
     let mut signals = Signals::catch()?;
+    let claim = opened::claim(&serve.store)?;
+    let cache = WriteCache::of(serve.cache.write_cache, &claim);
     let setting = Setting {
         keys: key_file::read_keys(&serve.keys)?,
-        claim: opened::claim(&serve.store)?,
+        claim,
         access: serve.access.access,
+        cache,
         volume: None,
         outlives: true,
         patience: Duration::from_secs(serve.patience),
@@ -61,7 +65,7 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     let connection = Arc::new(Connection::new(THREADS).map_err(of_export)?);
     let minder = Minder::start(setting, Arc::clone(&connection), witness, None)?;
     let mount = serve.mount.as_deref();
-    match show(&connection, mount, json) {
+    match show(&connection, mount, cache, json) {
         Ok((device, mounted)) => {
             if until_enough(&mut signals, &minder, mounted)? == Came::End {
                 return Err(no_longer_served(minder));
@@ -81,13 +85,14 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
 fn show<'a>(
     connection: &Connection,
     mount: Option<&'a Path>,
+    cache: WriteCache,
     json: bool,
 ) -> Result<(LoopDevice, Option<Mounted<'a>>)> {
     let device = connection.export().map_err(of_export)?;
     if mount.is_some() {
         growth::catch_up(&device)?;
     }
-    let mounted = match mount.map(|at| Mounted::new(device.path(), at)).transpose() {
+    let mounted = match mount.map(|at| Mounted::new(device.path(), at, cache)).transpose() {
         Ok(mounted) => mounted,
         Err(problem) => {
             detach(device)?;
@@ -96,7 +101,9 @@ fn show<'a>(
     };
     let path = device.path().display();
     let line = match (json, mount) {
-        (true, _) => serde_json::json!({ "device": device.path(), "mount": mount }).to_string(),
+        (true, _) => {
+            serde_json::json!({ "device": device.path(), "mount": mount, "write_cache": cache }).to_string()
+        }
         (false, Some(at)) => format!("{path} is mounted at {}", at.display()),
         (false, None) => format!("{path} is ready"),
     };

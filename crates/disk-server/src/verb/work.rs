@@ -69,6 +69,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let Some((
         Order::Serve {
             access,
+            cache,
             volume: expected,
             witness,
             outlives,
@@ -115,7 +116,7 @@ fn work(socket: &OwnedFd) -> Result<()> {
     let volume = alive_meanwhile(socket, patience * LONGER, open).map_err(of_fault)?;
     let volume = Arc::new(volume);
     let keeper = keeper(&volume, socket)?;
-    let disk: Arc<dyn Disk> = Arc::new(Sealed(Arc::clone(&volume)));
+    let disk: Arc<dyn Disk> = Arc::new(Sealed::new(Arc::clone(&volume), cache));
     if succeeds && let Some(place) = places.first() {
         place.ask_again().map_err(doing("having the kernel ask again"))?;
     }

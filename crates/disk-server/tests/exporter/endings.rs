@@ -41,14 +41,14 @@ fn a_disk_that_panics_ends_with_an_error() {
         fn read<'b>(&self, _: u64, _: usize, _: &'b mut AlignedBuffer) -> Result<&'b [u8], Errno> {
             panic!("this test's disk panics")
         }
-        fn write(&self, _: u64, _: &[u8]) -> Result<(), Errno> {
-            Err(Errno::NOSPC)
+        fn write(&self, _: u64, _: &[u8], reply: Reply) {
+            reply.send(Err(Errno::NOSPC));
         }
         fn flush(&self, reply: Reply) {
             reply.send(Ok(()));
         }
-        fn discard(&self, _: u64, _: u64) -> Result<(), Errno> {
-            Ok(())
+        fn discard(&self, _: u64, _: u64, reply: Reply) {
+            reply.send(Ok(()));
         }
     }
     let mut attached = FuseLoop::default().attach(Arc::new(Broken)).unwrap();

@@ -63,10 +63,10 @@ impl Disk for Memory {
         Ok(answer)
     }
 
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
+    fn write(&self, offset: u64, data: &[u8], reply: Reply) {
         assert_eq!(data.as_ptr() as usize % 4096, 0);
         self.bytes.lock().unwrap()[range(offset, data.len())].copy_from_slice(data);
-        Ok(())
+        reply.send(Ok(()));
     }
 
     fn flush(&self, reply: Reply) {
@@ -77,10 +77,10 @@ impl Disk for Memory {
         }
     }
 
-    fn discard(&self, offset: u64, length: u64) -> Result<(), Errno> {
+    fn discard(&self, offset: u64, length: u64, reply: Reply) {
         self.bytes.lock().unwrap()[range(offset, usize::try_from(length).unwrap())].fill(0);
         self.discards.lock().unwrap().push((offset, length));
-        Ok(())
+        reply.send(Ok(()));
     }
 }
 

@@ -326,7 +326,7 @@ impl Log {
     }
 
     /// The last record that is closed.
-    pub(super) fn last_closed(&self) -> Lsn {
+    pub(crate) fn last_closed(&self) -> Lsn {
         Lsn(self.next_lsn.0.saturating_sub(1))
     }
 }

@@ -5,10 +5,12 @@ mod claim;
 mod directory;
 mod handles;
 mod head_file;
+mod pace;
 mod spares;
 
 pub use claim::Claim;
 pub use directory::{Access, Directory};
+pub use pace::time_of_sync;
 
 use crate::geometry::SegmentName;
 use std::io;

@@ -1,8 +1,9 @@
-//! Flushes that wait: whichever thread ends what they wait for does what comes next, and answers them. The thread that
-//! asked goes its way meanwhile.
+//! Flushes that wait, and writes that are answered once they are durable: whichever thread ends what they wait for does
+//! what comes next, and answers them. The thread that asked goes its way meanwhile.
 //!
 //! INVARIANT: while a flush waits here, some thread has an action of the log's under way, or is between two. It looks here
-//! after each (see [`super::perform`]), so none waits for ever.
+//! after each (see [`super::perform`]), so none waits for ever. What [`Volume::write_durably`] leaves here waits for
+//! [`Volume::hasten`] besides, or for the next flush: the keeper's at the latest.
 //!
 //! INVARIANT: one is added under the log's lock, and only to a volume that has not failed.
 
@@ -88,6 +89,38 @@ impl<S: Store> Volume<S> {
             }
             None => self.carry_on(),
         }
+    }
+
+    /// Has `then` told once everything that was taken is on stable storage. Nothing is done for that here.
+    pub(super) fn when_durable(&self, then: Flushed) {
+        let now = {
+            let log = self.lock();
+            let upto = log.last_closed();
+            if self.failed.load(Ordering::SeqCst) {
+                Some((then, Err(Fault::Failed)))
+            } else if log.is_durable(upto) {
+                Some((then, Ok(())))
+            } else {
+                self.flushes.add(upto, then);
+                None
+            }
+        };
+        if let Some((then, outcome)) = now {
+            then(outcome.and_then(|()| self.still_ours()));
+        }
+    }
+
+    /// Does what [`Volume::write_durably`] has left: for a thread that has nothing better to do. Those who do it at the same
+    /// time share one sync.
+    ///
+    /// # Errors
+    /// What this thread failed at; the volume is closed for good then, and all who wait are told so.
+    pub fn hasten(&self) -> Outcome {
+        if !self.flushes.are_awaited() {
+            return Ok(());
+        }
+        self.lock().request_flush();
+        self.carry_on()
     }
 
     /// Answers flushes whose records are on stable storage.

@@ -1,6 +1,6 @@
 //! Writes and discards.
 
-use super::Volume;
+use super::{Flushed, Volume};
 use crate::{
     fault::{Fault, Outcome},
     geometry::BLOCK,
@@ -37,6 +37,23 @@ impl<S: Store> Volume<S> {
             }
         }
         Ok(())
+    }
+
+    /// As [`Volume::write`], for a disk without a write cache: `then` is told once, when the bytes are on stable storage or
+    /// could not be brought there. What is to be done for that is left to [`Volume::hasten`].
+    pub fn write_durably(&self, offset: u64, data: &[u8], then: Flushed) {
+        match self.write(offset, data) {
+            Ok(()) => self.when_durable(then),
+            Err(fault) => then(Err(fault)),
+        }
+    }
+
+    /// As [`Volume::discard`], told as of [`Volume::write_durably`].
+    pub fn discard_durably(&self, offset: u64, length: u64, then: Flushed) {
+        match self.discard(offset, length) {
+            Ok(()) => self.when_durable(then),
+            Err(fault) => then(Err(fault)),
+        }
     }
 
     /// Forgets what blocks hold; they read as zeros.

@@ -1,6 +1,7 @@
 //! `/dev/fuse`: requests in, answers out (fuse(4)).
 
 use super::body::header;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, IoSlice};
 use std::io;
@@ -71,6 +72,14 @@ impl Channel {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether a request waits to be received: by whoever is first.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        let mut watched = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
+        let ready = rustix::event::poll(&mut watched, Some(&Timespec::default()));
+        ready.is_ok_and(|ready| ready > 0) && watched.iter().all(|it| it.revents() == PollFlags::IN)
     }
 
     /// Answers request `unique` with `body`.
