@@ -63,8 +63,8 @@ pub trait Disk: Send + Sync + 'static {
     /// given when they are, by any thread.
     fn write(&self, offset: u64, data: &[u8], reply: Reply);
 
-    /// Called by each thread when it has done a request, which was to write so many bytes, or none. `more` is whether another
-    /// request waits that it may take at once.
+    /// Called by each thread when it has done a request, which was to write so many bytes, or none. `more` is whether this
+    /// will be called again soon: another thread has a request, or one waits to be taken.
     fn between(&self, _written: usize, _more: &dyn Fn() -> bool) {}
 
     /// Brings all writes and discards that had returned before to the store, and then replies: `EIO` where that fails, to

@@ -68,7 +68,7 @@ impl<S: Store + 'static> Disk for Sealed<S> {
                 told(&self.volume, self.volume.settle()).unwrap_or_default();
             }
             (WriteCache::Back, _) | (WriteCache::Through, 0) => {}
-            // Whoever takes the request that is there comes here as well.
+            // Whoever has, or takes, the next request comes here as well.
             (WriteCache::Through, taken) if written >= LONG && taken < TOGETHER && more() => {}
             (WriteCache::Through, _) => {
                 // Before the log is: what is taken in between must not be forgotten.

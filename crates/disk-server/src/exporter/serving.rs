@@ -8,6 +8,7 @@ use rustix::pipe::PipeFlags;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ impl Serving {
             lines: Vec::new(),
             threads: Vec::new(),
         };
+        let at_work = Arc::new(AtomicUsize::new(0));
         for Place { channel, memory } in places {
             let busy = Arc::new(Busy::default());
             let line = Arc::new(Line {
@@ -83,6 +85,7 @@ impl Serving {
                 alive: Arc::clone(&alive),
                 memory,
                 busy: Arc::clone(&busy),
+                at_work: Arc::clone(&at_work),
             };
             let builder = std::thread::Builder::new().name(format!("disk-{}", serving.threads.len()));
             serving.busy.push(busy);

@@ -7,6 +7,7 @@ use cofferdam_linux::aligned::ALIGNMENT;
 use cofferdam_linux::fuse::{Abort, Operation, Received, Request, WRITE_HEADER_LENGTH};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub(super) struct Worker {
     pub(super) alive: Arc<OwnedFd>,
     pub(super) memory: Memory,
     pub(super) busy: Arc<Busy>,
+    /// How many threads of the disk have a request.
+    pub(super) at_work: Arc<AtomicUsize>,
 }
 
 /// Since when a thread has been waiting for the disk.
@@ -66,7 +69,13 @@ impl Worker {
     pub(super) fn run(mut self) -> io::Result<()> {
         let guard = EndTogether(&self.line.abort);
         loop {
-            match serve_one(&self.line, self.disk.as_ref(), &mut self.memory, &self.busy)? {
+            match serve_one(
+                &self.line,
+                self.disk.as_ref(),
+                &mut self.memory,
+                &self.busy,
+                &self.at_work,
+            )? {
                 Received::End => break,
                 Received::Request(_) | Received::Nothing => {}
             }
@@ -87,13 +96,20 @@ impl Drop for EndTogether<'_> {
 }
 
 /// Receives one request and answers it.
-fn serve_one(line: &Arc<Line>, disk: &dyn Disk, memory: &mut Memory, busy: &Busy) -> io::Result<Received> {
+fn serve_one(
+    line: &Arc<Line>,
+    disk: &dyn Disk,
+    memory: &mut Memory,
+    busy: &Busy,
+    at_work: &AtomicUsize,
+) -> io::Result<Received> {
     let channel = &line.channel;
     let room = memory.requests.get_mut(REQUEST_AT..).unwrap_or_default();
     let received = channel.receive(room)?;
     let Received::Request(length) = received else {
         return Ok(received);
     };
+    at_work.fetch_add(1, Ordering::SeqCst);
     let bytes = room.get(..length).unwrap_or_default();
     match Request::parse(bytes) {
         Ok(request) => {
@@ -108,10 +124,15 @@ fn serve_one(line: &Arc<Line>, disk: &dyn Disk, memory: &mut Memory, busy: &Busy
                 Operation::Write { data, .. } => data.len(),
                 _ => 0,
             };
-            timed(busy, || disk.between(written, &|| channel.has_more()));
+            at_work.fetch_sub(1, Ordering::SeqCst);
+            let more = || at_work.load(Ordering::SeqCst) > 0 || channel.has_more();
+            timed(busy, || disk.between(written, &more));
         }
         Err(malformed) => match malformed.unique {
-            Some(unique) => channel.refuse(unique, super::Errno::IO)?,
+            Some(unique) => {
+                channel.refuse(unique, super::Errno::IO)?;
+                at_work.fetch_sub(1, Ordering::SeqCst);
+            }
             None => return Err(io::ErrorKind::InvalidData.into()),
         },
     }

@@ -1,6 +1,7 @@
 //! Where segments and the head lie. [`Store`] is what the engine needs of it; [`Directory`] is the one for a
 //! directory of a filesystem.
 
+mod around;
 mod claim;
 mod directory;
 mod handles;

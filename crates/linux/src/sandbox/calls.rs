@@ -55,7 +55,7 @@ impl Rule {
 }
 
 /// What requests to a file server come down to, the most frequent first.
-const HOT: [libc::c_long; 10] = [
+const HOT: [libc::c_long; 12] = [
     libc::SYS_read,
     libc::SYS_writev,
     libc::SYS_pread64,
@@ -63,9 +63,11 @@ const HOT: [libc::c_long; 10] = [
     libc::SYS_pwrite64,
     libc::SYS_write,
     libc::SYS_preadv,
+    libc::SYS_preadv2,
     libc::SYS_pwritev,
     libc::SYS_fdatasync,
     libc::SYS_readv,
+    libc::SYS_fadvise64,
 ];
 
 /// Files that may be opened, and descriptors that are open. What may be opened is Landlock's to say.
@@ -99,7 +101,7 @@ const MESSAGES: [libc::c_long; 5] = [
 ];
 
 /// The allocator's, and locking.
-const MEMORY: [libc::c_long; 7] = [
+const MEMORY: [libc::c_long; 8] = [
     libc::SYS_brk,
     libc::SYS_munmap,
     libc::SYS_mremap,
@@ -107,6 +109,7 @@ const MEMORY: [libc::c_long; 7] = [
     libc::SYS_mlock,
     libc::SYS_mlock2,
     libc::SYS_munlock,
+    libc::SYS_sysinfo,
 ];
 
 /// Threads, clocks, signals to itself, randomness, the end.
