@@ -88,7 +88,9 @@ impl<'a> Mounted<'a> {
     /// # Errors
     /// As mount(2).
     pub(crate) fn new(device: &Path, at: &'a Path, cache: WriteCache) -> Result<Self> {
-        let mount = DetachedMount::of_device(c"ext4", device, cache.mount_options());
+        // Whether the place is there is told first: what is wrong with the disk would hide it.
+        let place = std::fs::metadata(at);
+        let mount = place.and_then(|_| DetachedMount::of_device(c"ext4", device, cache.mount_options()));
         mount.and_then(|mount| mount.attach_at(at)).map_err(|error| {
             doing(format_args!("mounting the disk at {}", at.display()))(error)
                 .remedy("the disk must hold an ext4, and the directory must be there")

@@ -11,8 +11,15 @@ use crate::{
 use cofferdam_disk::{BLOCK, Fault, Geometry, Memory, Store, Volume};
 use std::{
     ops::Range,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
+
+/// Far longer than a sync takes.
+const LONG: Duration = Duration::from_secs(60);
 
 /// A thread's blocks, and what they must hold.
 #[derive(Debug)]
@@ -21,6 +28,8 @@ pub struct Member {
     oracle: Oracle,
     random: Random,
     most: usize,
+    /// Whether its writes are to be answered once they are durable.
+    through: bool,
 }
 
 impl Member {
@@ -29,6 +38,7 @@ impl Member {
         Member {
             oracle: Oracle::new(blocks.len()),
             blocks,
+            through: random.clone().below(2) == 0,
             random,
             most,
         }
@@ -43,7 +53,7 @@ impl Member {
             let from = self.random.index(self.blocks.len());
             let count = 1 + self.random.index(self.most.min(self.blocks.len() - from));
             let done = match self.random.below(10) {
-                0..6 => self.write(volume, from, count).and_then(|()| volume.settle()),
+                0..6 => self.write(volume, from, count),
                 6 => self.discard(volume, from, count),
                 7 => volume.flush().map(|()| self.oracle.flushed()),
                 _ => match self.read(volume, from..from + count) {
@@ -72,7 +82,18 @@ impl Member {
             self.oracle.set(from + index, stamp);
             bytes.extend(content(first + index, stamp));
         }
-        volume.write((first * BLOCK) as u64, &bytes)
+        if !self.through {
+            volume.write((first * BLOCK) as u64, &bytes)?;
+            return volume.settle();
+        }
+        let (tell, told) = mpsc::channel();
+        let then = Box::new(move |outcome| drop(tell.send(outcome)));
+        volume.write_durably((first * BLOCK) as u64, &bytes, then);
+        volume.hasten()?;
+        match told.recv_timeout(LONG) {
+            Ok(outcome) => outcome.map(|()| self.oracle.flushed()),
+            Err(_) => Err(Fault::Invalid("nobody has said how a write ended")),
+        }
     }
 
     fn discard<S: Store>(&mut self, volume: &Volume<S>, from: usize, count: usize) -> Result<(), Fault> {

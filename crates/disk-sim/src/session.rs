@@ -30,7 +30,7 @@ use cofferdam_disk::{
     volume::{Options, check::check},
 };
 use cofferdam_vault::VolumeKey;
-use std::{cell::RefCell, io, os::fd::OwnedFd};
+use std::{cell::RefCell, io, os::fd::OwnedFd, sync::mpsc};
 
 /// How often upkeep may find something to do while nobody writes.
 const MOST_TENDS: usize = 300;
@@ -121,6 +121,8 @@ pub struct Session {
     arena: Option<OwnedFd>,
     /// The act of this process at which it is to die, if not before then at an act of the next.
     carried: Option<u64>,
+    /// Whether writes are answered once they are durable: a disk without a write cache.
+    through: bool,
     random: Random,
     faults: Faults,
 }
@@ -158,6 +160,7 @@ impl Session {
     /// # Errors
     /// Where that fails.
     pub fn create(ground: Ground, mut random: Random) -> Result<Self, Wrong> {
+        let through = random.clone().below(3) == 0;
         SALTS.set(random.fork());
         let store = SimStore::new(Medium::new(ground.room, random.fork()));
         let volume = Volume::create(store.clone(), key()?, ground.geometry, &options(&ground, None))
@@ -172,6 +175,7 @@ impl Session {
             volume: Some(volume),
             arena: None,
             carried: None,
+            through,
             random,
             faults: Faults::default(),
         })
@@ -264,8 +268,33 @@ impl Session {
         for (block, stamp) in (first..).zip(&stamps) {
             bytes.extend(content(block, *stamp));
         }
-        let done = self.volume()?.write((first * BLOCK) as u64, &bytes);
-        self.changed(first, &stamps, done, "write")
+        if !self.through {
+            let done = self.volume()?.write((first * BLOCK) as u64, &bytes);
+            return self.changed(first, &stamps, done, "write");
+        }
+        let (tell, told) = mpsc::channel();
+        let then = Box::new(move |outcome| drop(tell.send(outcome)));
+        self.volume()?.write_durably((first * BLOCK) as u64, &bytes, then);
+        if let Ok(Err(fault)) = told.try_recv() {
+            return self.changed(first, &stamps, Err(fault), "write");
+        }
+        let went = self.changed(first, &stamps, Ok(()), "write")?;
+        // Some are left to whoever comes next.
+        if stamps.iter().sum::<u64>() % 4 == 0 {
+            return Ok(went);
+        }
+        match self.volume()?.hasten() {
+            Ok(()) => match told.try_recv() {
+                Ok(Ok(())) => {
+                    self.oracle.flushed();
+                    self.witness = Some(self.volume()?.witness());
+                    Ok(Went::On)
+                }
+                Ok(Err(fault)) => self.excuse(&fault, "write"),
+                Err(_) => Err(Wrong::new("nobody has said how a write ended")),
+            },
+            Err(fault) => self.excuse(&fault, "write"),
+        }
     }
 
     fn discard(&mut self, first: usize, count: usize) -> Result<Went, Wrong> {

@@ -4,6 +4,7 @@
 use super::{
     Server, Volume,
     ledger::{Ledger, Random},
+    volume::{BACK, THROUGH},
 };
 use crate::failure::{During, Failure, Outcome, ensure};
 use rustix::io::Errno;
@@ -49,7 +50,9 @@ impl Crashes {
     /// # Errors
     /// What was lost, what hung, what was not sound.
     pub fn round(&mut self) -> Outcome<usize> {
-        let mut server = self.volume.serve(&[])?;
+        // Each life as chance has it.
+        let cache = if self.random.below(2) == 0 { BACK } else { THROUGH };
+        let mut server = self.volume.serve(cache)?;
         self.write_until_killed(&mut server)?;
         ensure(self.volume.is_mounted()?, || {
             "the mount is gone: a workload would find a plain directory".to_owned()

@@ -10,6 +10,13 @@ use std::{
     process::Command,
 };
 
+/// Both ways of answering writes, as `serve` is told: which one it takes by itself depends on the machine.
+pub const CACHES: [&[&str]; 2] = [BACK, THROUGH];
+/// With a write cache.
+pub const BACK: &[&str] = &["--write-cache", "back"];
+/// Without one.
+pub const THROUGH: &[&str] = &["--write-cache", "through"];
+
 /// A store, its key, and the program that serves it.
 #[derive(Debug, Clone)]
 pub struct Volume {

@@ -5,7 +5,7 @@ use crate::ground::{alone, volume};
 use e2e::{
     Failure, Outcome,
     command::start,
-    disk::{Server, Volume, postgres::Postgres},
+    disk::{Server, Volume, postgres::Postgres, volume::THROUGH},
     failure::{During, ensure},
     process::until,
 };
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 fn no_committed_transaction_is_lost_in_a_crash() {
     alone(|place| {
         let volume = volume(place, "1G")?;
-        let mut server = volume.serve(&[])?;
+        let mut server = volume.serve(THROUGH)?;
         let found = Postgres::find(&volume.mount.join("pg"), &place.path("outside"))?;
         let Some(postgres) = found else {
             eprintln!("SKIPPED: PostgreSQL is not installed; on Debian: apt-get install postgresql");
@@ -54,7 +54,7 @@ fn no_committed_transaction_is_lost_in_a_crash() {
             // What PostgreSQL had started ends by itself.
             until("the mount is free", PATIENCE, || volume.unmount().is_ok())?;
             volume.store_is_sound()?;
-            server = volume.serve(&[])?;
+            server = volume.serve(THROUGH)?;
             running = postgres.start()?;
             promises.are_kept(&postgres)?;
         }

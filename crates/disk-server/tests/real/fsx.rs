@@ -6,7 +6,7 @@ use crate::ground::{alone, volume};
 use cofferdam_linux::{aligned::AlignedBuffer, mapped};
 use e2e::{
     Outcome,
-    disk::{Server, ledger::Random},
+    disk::{Server, ledger::Random, volume::CACHES},
     failure::{During, ensure},
 };
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
@@ -32,11 +32,17 @@ const BLOCK: u64 = 4096;
 
 #[test]
 fn a_file_holds_what_was_done_to_it() {
+    for cache in CACHES {
+        holds_what_was_done(cache);
+    }
+}
+
+fn holds_what_was_done(cache: &'static [&'static str]) {
     alone(|place| {
         let seed = u64::from(std::process::id());
         println!("seed {seed}");
         let volume = volume(place, "256M")?;
-        let mut server = volume.serve(&[])?;
+        let mut server = volume.serve(cache)?;
         let path = volume.mount.join("file");
         let mut subject = Subject::new(&path, seed)?;
         for number in 0..OPERATIONS {

@@ -39,3 +39,5 @@ mod succession;
 mod supervisor;
 #[cfg(test)]
 mod transcript;
+#[cfg(test)]
+mod write_cache;

@@ -4,7 +4,11 @@ use crate::{
     ground::{alone, volume},
     load::{copy_until, fio_until, tree},
 };
-use e2e::{Outcome, disk::ledger::Random, failure::ensure};
+use e2e::{
+    Outcome,
+    disk::{ledger::Random, volume::CACHES},
+    failure::ensure,
+};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -16,9 +20,15 @@ const KILLS: usize = 5;
 
 #[test]
 fn users_see_nothing_of_a_worker_that_is_killed() {
+    for cache in CACHES {
+        users_see_nothing(cache);
+    }
+}
+
+fn users_see_nothing(cache: &'static [&'static str]) {
     alone(|place| {
         let volume = volume(place, "1G")?;
-        let mut server = volume.serve(&[])?;
+        let mut server = volume.serve(cache)?;
         let (source, mount) = (place.directory("tree")?, &volume.mount);
         tree(&source)?;
         let enough = &AtomicBool::new(false);

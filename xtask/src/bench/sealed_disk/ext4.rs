@@ -24,14 +24,15 @@ impl Ext4 {
 
     /// As the one that is mounted at a place.
     ///
-    /// `discard` is left out: it would take the rival's preallocated image apart.
+    /// `discard` is left out: it would take the rival's preallocated image apart. So is `nobarrier`: the rival's device has a
+    /// write cache, so without barriers it would promise what it does not keep.
     pub(crate) fn like(place: &Path) -> Outcome<Self> {
         let mounted = mounts::at(place)?.during("our filesystem's mount")?;
         let superblock = run("dumpe2fs", &["-h", &mounted.source])?.ok()?.out;
         let mounting: Vec<&str> = mounted
             .options
             .split(',')
-            .filter(|option| *option != "discard")
+            .filter(|option| !["discard", "nobarrier"].contains(option))
             .collect();
         Ok(Ext4 {
             making: making(&superblock)?,
