@@ -65,7 +65,10 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Called by each thread when it has done a request, which was to write so many bytes, or none. `more` is whether this
     /// will be called again soon: another thread has a request, or one waits to be taken.
-    fn between(&self, _written: usize, _more: &dyn Fn() -> bool) {}
+    /// Answers whether it is to be called again before anything else.
+    fn between(&self, _written: usize, _more: &dyn Fn() -> bool) -> bool {
+        false
+    }
 
     /// Brings all writes and discards that had returned before to the store, and then replies: `EIO` where that fails, to
     /// every later call too. It need not wait for what other threads are doing: any of them may reply.

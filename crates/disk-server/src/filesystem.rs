@@ -2,13 +2,14 @@
 
 use crate::{notice::notice, problem::doing, write_cache::WriteCache};
 use cofferdam_linux::{
-    mount::DetachedMount,
+    mount::{DetachedMount, attach_over},
     nowhere::{self, Nowhere},
 };
 use cofferdam_model::{Problem, Result};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::UnmountFlags;
 use std::{
+    io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
     process::Command,
@@ -88,10 +89,14 @@ impl<'a> Mounted<'a> {
     /// # Errors
     /// As mount(2).
     pub(crate) fn new(device: &Path, at: &'a Path, cache: WriteCache) -> Result<Self> {
-        // Whether the place is there is told first: what is wrong with the disk would hide it.
-        let place = std::fs::metadata(at);
-        let mount = place.and_then(|_| DetachedMount::of_device(c"ext4", device, cache.mount_options()));
-        mount.and_then(|mount| mount.attach_at(at)).map_err(|error| {
+        // Whether the place is there is told first: what is wrong with the disk would hide it. It may be a link.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let place = rustix::fs::openat(CWD, at, flags, Mode::empty()).map_err(io::Error::from);
+        let mounted = place.and_then(|place| {
+            let mount = DetachedMount::of_device(c"ext4", device, cache.mount_options())?;
+            attach_over(mount, place.as_fd())
+        });
+        mounted.map_err(|error| {
             doing(format_args!("mounting the disk at {}", at.display()))(error)
                 .remedy("the disk must hold an ext4, and the directory must be there")
         })?;

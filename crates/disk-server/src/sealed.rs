@@ -61,21 +61,20 @@ impl<S: Store + 'static> Disk for Sealed<S> {
         }
     }
 
-    fn between(&self, written: usize, more: &dyn Fn() -> bool) {
-        // Where it fails the volume is closed, and the next request hears of it.
-        match (self.cache, self.taken.load(Ordering::SeqCst)) {
-            (WriteCache::Back, _) if written > 0 => {
-                told(&self.volume, self.volume.settle()).unwrap_or_default();
-            }
-            (WriteCache::Back, _) | (WriteCache::Through, 0) => {}
+    fn between(&self, written: usize, more: &dyn Fn() -> bool) -> bool {
+        let left = match (self.cache, self.taken.load(Ordering::SeqCst)) {
+            (WriteCache::Back, _) if written > 0 => self.volume.settle().and_then(|()| self.volume.go_on()),
+            (WriteCache::Back, _) | (WriteCache::Through, 0) => self.volume.go_on(),
             // Whoever has, or takes, the next request comes here as well.
-            (WriteCache::Through, taken) if written >= LONG && taken < TOGETHER && more() => {}
+            (WriteCache::Through, taken) if written >= LONG && taken < TOGETHER && more() => Ok(false),
             (WriteCache::Through, _) => {
                 // Before the log is: what is taken in between must not be forgotten.
                 self.taken.store(0, Ordering::SeqCst);
-                told(&self.volume, self.volume.hasten()).unwrap_or_default();
+                self.volume.hasten()
             }
-        }
+        };
+        // Where it fails the volume is closed, and the next request hears of it.
+        told(&self.volume, left).unwrap_or_default()
     }
 
     fn flush(&self, reply: Reply) {
@@ -95,7 +94,7 @@ impl<S: Store + 'static> Disk for Sealed<S> {
 }
 
 /// The answer for the kernel; what it says too little of is kept for people.
-fn told<S: Store>(volume: &Volume<S>, done: Result<(), Fault>) -> Result<(), Errno> {
+fn told<S: Store, T>(volume: &Volume<S>, done: Result<T, Fault>) -> Result<T, Errno> {
     done.map_err(|fault| {
         if !matches!(fault, Fault::Full | Fault::Failed) {
             volume.report(&fault);

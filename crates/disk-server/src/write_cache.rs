@@ -6,7 +6,10 @@
 //! INVARIANT: a filesystem is mounted without barriers only on a disk whose workers, all of them, were told that there is no
 //! cache. One value of this type is handed to both ([`crate::worker::Setting`], [`crate::filesystem::Mounted`]).
 
-use crate::{arguments::WriteCacheChoice, notice::notice};
+use crate::{
+    arguments::{Access, WriteCacheChoice},
+    notice::notice,
+};
 use cofferdam_disk::{Claim, store::time_of_sync};
 use serde::{Deserialize, Serialize};
 use std::{ffi::CStr, time::Duration};
@@ -26,11 +29,11 @@ pub(crate) enum WriteCache {
 
 impl WriteCache {
     /// As was chosen; where nothing was, by how long the store takes for a sync.
-    pub(crate) fn of(choice: WriteCacheChoice, store: &Claim) -> Self {
+    pub(crate) fn of(choice: WriteCacheChoice, store: &Claim, access: Access) -> Self {
         match choice {
             WriteCacheChoice::Back => WriteCache::Back,
             WriteCacheChoice::Through => WriteCache::Through,
-            WriteCacheChoice::Auto => match time_of_sync(store, QUICK) {
+            WriteCacheChoice::Auto => match time_of_sync(store, access.into(), QUICK) {
                 Ok(time) if time <= QUICK => WriteCache::Through,
                 Ok(_) => WriteCache::Back,
                 Err(error) => {

@@ -8,7 +8,7 @@ use crate::{
     session::{Ground, key, options, stamps},
     store::{Faults, SimStore},
 };
-use cofferdam_disk::{BLOCK, Fault, Geometry, Memory, Store, Volume};
+use cofferdam_disk::{BLOCK, Fault, Geometry, Memory, Store, Volume, volume::Flushed};
 use std::{
     ops::Range,
     sync::{
@@ -86,10 +86,16 @@ impl Member {
             volume.write((first * BLOCK) as u64, &bytes)?;
             return volume.settle();
         }
+        self.durably(volume, |then| {
+            volume.write_durably((first * BLOCK) as u64, &bytes, then)
+        })
+    }
+
+    /// A change that is answered once it is durable.
+    fn durably<S: Store>(&mut self, volume: &Volume<S>, begin: impl FnOnce(Flushed)) -> Result<(), Fault> {
         let (tell, told) = mpsc::channel();
-        let then = Box::new(move |outcome| drop(tell.send(outcome)));
-        volume.write_durably((first * BLOCK) as u64, &bytes, then);
-        volume.hasten()?;
+        begin(Box::new(move |outcome| drop(tell.send(outcome))));
+        while volume.hasten()? {}
         match told.recv_timeout(LONG) {
             Ok(outcome) => outcome.map(|()| self.oracle.flushed()),
             Err(_) => Err(Fault::Invalid("nobody has said how a write ended")),
@@ -101,7 +107,11 @@ impl Member {
             self.oracle.set(from + index, 0);
         }
         let first = self.blocks.start + from;
-        volume.discard((first * BLOCK) as u64, (count * BLOCK) as u64)
+        let (offset, length) = ((first * BLOCK) as u64, (count * BLOCK) as u64);
+        match self.through {
+            true => self.durably(volume, |then| volume.discard_durably(offset, length, then)),
+            false => volume.discard(offset, length),
+        }
     }
 
     fn read<S: Store>(&self, volume: &Volume<S>, range: Range<usize>) -> Result<Result<(), Wrong>, Fault> {

@@ -27,7 +27,7 @@ use crate::{
 };
 use cofferdam_disk::{
     BLOCK, Fault, Geometry, Memory, Volume, Witness,
-    volume::{Options, check::check},
+    volume::{Flushed, Options, check::check},
 };
 use cofferdam_vault::VolumeKey;
 use std::{cell::RefCell, io, os::fd::OwnedFd, sync::mpsc};
@@ -272,36 +272,54 @@ impl Session {
             let done = self.volume()?.write((first * BLOCK) as u64, &bytes);
             return self.changed(first, &stamps, done, "write");
         }
-        let (tell, told) = mpsc::channel();
-        let then = Box::new(move |outcome| drop(tell.send(outcome)));
-        self.volume()?.write_durably((first * BLOCK) as u64, &bytes, then);
-        if let Ok(Err(fault)) = told.try_recv() {
-            return self.changed(first, &stamps, Err(fault), "write");
-        }
-        let went = self.changed(first, &stamps, Ok(()), "write")?;
-        // Some are left to whoever comes next.
-        if stamps.iter().sum::<u64>() % 4 == 0 {
-            return Ok(went);
-        }
-        match self.volume()?.hasten() {
-            Ok(()) => match told.try_recv() {
-                Ok(Ok(())) => {
-                    self.oracle.flushed();
-                    self.witness = Some(self.volume()?.witness());
-                    Ok(Went::On)
-                }
-                Ok(Err(fault)) => self.excuse(&fault, "write"),
-                Err(_) => Err(Wrong::new("nobody has said how a write ended")),
-            },
-            Err(fault) => self.excuse(&fault, "write"),
-        }
+        self.durably(first, &stamps, "write", |volume, then| {
+            volume.write_durably((first * BLOCK) as u64, &bytes, then);
+        })
     }
 
     fn discard(&mut self, first: usize, count: usize) -> Result<Went, Wrong> {
-        let done = self
-            .volume()?
-            .discard((first * BLOCK) as u64, (count * BLOCK) as u64);
+        let (offset, length) = ((first * BLOCK) as u64, (count * BLOCK) as u64);
+        if self.through {
+            return self.durably(first, &vec![0; count], "discard", |volume, then| {
+                volume.discard_durably(offset, length, then);
+            });
+        }
+        let done = self.volume()?.discard(offset, length);
         self.changed(first, &vec![0; count], done, "discard")
+    }
+
+    /// A change that is answered once it is durable.
+    fn durably(
+        &mut self,
+        first: usize,
+        stamps: &[u64],
+        act: &str,
+        begin: impl FnOnce(&Volume<SimStore>, Flushed),
+    ) -> Result<Went, Wrong> {
+        let (tell, told) = mpsc::channel();
+        begin(self.volume()?, Box::new(move |outcome| drop(tell.send(outcome))));
+        let mut answer = told.try_recv().ok();
+        if let Some(Err(fault)) = answer {
+            return self.changed(first, stamps, Err(fault), act);
+        }
+        let went = self.changed(first, stamps, Ok(()), act)?;
+        // Some are left to whoever comes next.
+        if answer.is_none() && self.oracle.stamp(first).is_multiple_of(4) {
+            return Ok(went);
+        }
+        if let Err(fault) = self.volume()?.hasten() {
+            return self.excuse(&fault, act);
+        }
+        answer = answer.or_else(|| told.try_recv().ok());
+        match answer {
+            Some(Ok(())) => {
+                self.oracle.flushed();
+                self.witness = Some(self.volume()?.witness());
+                Ok(Went::On)
+            }
+            Some(Err(fault)) => self.excuse(&fault, act),
+            None => Err(Wrong::new(format!("nobody has said how a {act} ended"))),
+        }
     }
 
     /// Blocks got stamps, or some of them did.

@@ -6,8 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The requests of one channel that have no answer yet, by their numbers, and since when.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unanswered(Mutex<Vec<(u64, Instant)>>);
+
+impl Default for Unanswered {
+    /// With room for all that the kernel hands out at a time: nothing asks for memory then.
+    fn default() -> Self {
+        Unanswered(Mutex::new(Vec::with_capacity(256)))
+    }
+}
 
 impl Unanswered {
     fn add(&self, unique: u64) {

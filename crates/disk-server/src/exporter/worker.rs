@@ -126,12 +126,14 @@ fn serve_one(
             };
             at_work.fetch_sub(1, Ordering::SeqCst);
             let more = || at_work.load(Ordering::SeqCst) > 0 || channel.has_more();
-            timed(busy, || disk.between(written, &more));
+            // Each time anew: so it is seen to get on.
+            while timed(busy, || disk.between(written, &more)) {}
         }
         Err(malformed) => match malformed.unique {
             Some(unique) => {
                 channel.refuse(unique, super::Errno::IO)?;
                 at_work.fetch_sub(1, Ordering::SeqCst);
+                while timed(busy, || disk.between(0, &|| false)) {}
             }
             None => return Err(io::ErrorKind::InvalidData.into()),
         },

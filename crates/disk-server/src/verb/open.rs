@@ -97,7 +97,7 @@ impl Server {
         process::keep_descriptors().map_err(doing("keeping descriptors from other programs"))?;
         let signals = Signals::catch()?;
         let claim = opened::claim(&open.store)?;
-        let cache = WriteCache::of(open.cache.write_cache, &claim);
+        let cache = WriteCache::of(open.cache.write_cache, &claim, open.access.access);
         let setting = Setting {
             keys: key_file::keys_from_standard_input(open.rotating.map(Rotating::has_begun))?,
             claim,

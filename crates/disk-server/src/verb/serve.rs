@@ -43,7 +43,7 @@ pub(crate) fn run(serve: &Serve, json: bool) -> Result<ExitCode> {
     process::keep_descriptors().map_err(doing("keeping descriptors from other programs"))?;
     let mut signals = Signals::catch()?;
     let claim = opened::claim(&serve.store)?;
-    let cache = WriteCache::of(serve.cache.write_cache, &claim);
+    let cache = WriteCache::of(serve.cache.write_cache, &claim, serve.access.access);
     let setting = Setting {
         keys: key_file::read_keys(&serve.keys)?,
         claim,

@@ -89,6 +89,20 @@ impl Log {
         upto
     }
 
+    /// Somebody waits for what was taken up to now to be on stable storage. One round of that at a time: what comes while
+    /// records are on their way for those before is brought there together, afterwards.
+    pub(crate) fn hurry(&mut self) {
+        self.hurried = true;
+    }
+
+    fn begin_round(&mut self) {
+        if self.hurried && !self.syncing && self.sync_wanted <= self.durable.lsn {
+            self.hurried = false;
+            self.close_batch();
+            self.sync_wanted = self.sync_wanted.max(self.last_closed());
+        }
+    }
+
     /// Closes the batch although it has room, where a flush is likely to come soon: so that its bytes are on their way
     /// when it does.
     ///
@@ -136,6 +150,7 @@ impl Log {
         if haste == Haste::Append {
             return Ok(self.next_append());
         }
+        self.begin_round();
         if let Some(action) = self.next_sync().or_else(|| self.next_append()) {
             return Ok(Some(action));
         }

@@ -109,6 +109,8 @@ pub(crate) struct Log {
     sync_wanted: Lsn,
     /// The last flush came soon, and nothing has filled a batch since: the next one will come soon too.
     expects_flush: bool,
+    /// Somebody waits for more than was asked for.
+    hurried: bool,
     syncing: bool,
     pool: Pool,
 
@@ -167,6 +169,7 @@ impl Log {
             durable: found.last,
             sync_wanted: found.last.lsn,
             expects_flush: false,
+            hurried: false,
             syncing: false,
             pool: Pool::new(memory.buffers, arena),
             checkpointing: Checkpointing::Idle,

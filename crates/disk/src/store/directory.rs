@@ -42,7 +42,7 @@ pub enum Access {
 }
 
 impl Access {
-    fn to_write(self) -> Way {
+    pub(super) fn to_write(self) -> Way {
         match self {
             Access::Cached | Access::Direct => Way::Past,
             Access::Buffered => Way::Through,
@@ -326,7 +326,7 @@ fn open_directory(at: impl AsFd, path: impl rustix::path::Arg) -> io::Result<Own
 }
 
 /// A directory of the store's own: no link to another.
-fn open_directory_below(root: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+pub(super) fn open_directory_below(root: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(root, name, flags, Mode::empty())?)
 }

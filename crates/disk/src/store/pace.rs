@@ -1,12 +1,12 @@
 //! How quick a store's syncs are.
 
-use super::Claim;
+use super::{Access, Claim, directory::open_directory_below, handles::Way};
 use cofferdam_linux::aligned::AlignedBuffer;
-use rustix::fs::{FallocateFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use std::{
     fs::File,
     io,
-    os::unix::fs::FileExt,
+    os::{fd::OwnedFd, unix::fs::FileExt},
     time::{Duration, Instant},
 };
 
@@ -16,29 +16,48 @@ const ATTEMPTS: u32 = 4;
 /// Bytes that are written and synced.
 const BLOCK: usize = 4096;
 
-/// How long it takes to write a block where one was before and bring it to stable storage: the shortest of a few attempts, which
-/// end once one takes no longer than `enough`, or far longer. In a file without a name, past the page cache where there is
-/// a way past it, as segments are written.
+/// The file that is written, below `spare`: one that was left behind is no spare file, for its length, and is thrown away.
+const NAME: &str = "timing";
+
+/// How long it takes to write a block where one was before and bring it to stable storage, as segments are written: the shortest
+/// of a few attempts, which end once one takes no longer than `enough`, or far longer.
+///
+/// In a file that has a name while it is written: some filesystems do not sync what has none.
 ///
 /// # Errors
-/// As open(2) with `O_TMPFILE`, pwrite(2) and fdatasync(2).
-pub fn time_of_sync(store: &Claim, enough: Duration) -> io::Result<Duration> {
+/// As open(2), pwrite(2) and fdatasync(2).
+pub fn time_of_sync(store: &Claim, access: Access, enough: Duration) -> io::Result<Duration> {
+    let spare = open_directory_below(&store.root, "spare")?;
+    remove(&spare)?;
     let open = |more| {
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC | more;
-        rustix::fs::openat(&store.root, ".", flags, Mode::RUSR | Mode::WUSR).map(File::from)
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC | more;
+        rustix::fs::openat(&spare, NAME, flags, Mode::RUSR | Mode::WUSR).map(File::from)
     };
-    let file = open(OFlags::DIRECT).or_else(|_| open(OFlags::empty()))?;
+    let file = match access.to_write() {
+        Way::Through => open(OFlags::empty())?,
+        // Where there is no way past the page cache, segments are written through it. What was begun is in the way then.
+        Way::Past => open(OFlags::DIRECT).or_else(|_| remove(&spare).and_then(|()| open(OFlags::empty())))?,
+    };
+    let shortest = shortest(&file, enough);
+    remove(&spare)?;
+    shortest
+}
+
+fn remove(spare: &OwnedFd) -> rustix::io::Result<()> {
+    match rustix::fs::unlinkat(spare, NAME, AtFlags::empty()) {
+        Err(rustix::io::Errno::NOENT) | Ok(()) => Ok(()),
+        other => other,
+    }
+}
+
+fn shortest(file: &File, enough: Duration) -> io::Result<Duration> {
     let block = AlignedBuffer::new(BLOCK);
     let block = block.get(..BLOCK).unwrap_or_default();
     // The first one has the block allocated, which is no part of it.
-    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, BLOCK as u64) {
-        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
-        Err(error) => return Err(error.into()),
-    }
-    sync(&file, block)?;
+    sync(file, block)?;
     let mut shortest = Duration::MAX;
     for _ in 0..ATTEMPTS {
-        let time = sync(&file, block)?;
+        let time = sync(file, block)?;
         shortest = shortest.min(time);
         if shortest <= enough || time > enough * 8 {
             break;
@@ -64,10 +83,13 @@ mod tests {
         let place = tempfile::tempdir_in("/var/tmp").unwrap();
         let path = place.path().join("store");
         drop(Directory::create(&path, Access::Cached).unwrap());
-        let before = std::fs::read_dir(&path).unwrap().count();
+        // What a process that was killed has left, and what somebody else put there.
+        std::os::unix::fs::symlink("/etc/passwd", path.join("spare/timing")).unwrap();
         let claim = Claim::to_write(&path).unwrap();
-        let time = time_of_sync(&claim, Duration::ZERO).unwrap();
-        assert!(time > Duration::ZERO && time < Duration::MAX, "{time:?}");
-        assert_eq!(std::fs::read_dir(&path).unwrap().count(), before);
+        for access in [Access::Cached, Access::Buffered] {
+            let time = time_of_sync(&claim, access, Duration::ZERO).unwrap();
+            assert!(time > Duration::ZERO && time < Duration::MAX, "{time:?}");
+            assert_eq!(std::fs::read_dir(path.join("spare")).unwrap().count(), 0);
+        }
     }
 }

@@ -2,8 +2,9 @@
 //! what comes next, and answers them. The thread that asked goes its way meanwhile.
 //!
 //! INVARIANT: while a flush waits here, some thread has an action of the log's under way, or is between two. It looks here
-//! after each (see [`super::perform`]), so none waits for ever. What [`Volume::write_durably`] leaves here waits for
-//! [`Volume::hasten`] besides, or for the next flush: the keeper's at the latest.
+//! after each (see [`super::perform`]), so none waits for ever: a thread that stops looking, because it has done so much for
+//! others, comes back ([`Volume::go_on`], and the keeper does not rest). What [`Volume::write_durably`] leaves here waits
+//! for [`Volume::hasten`] besides, or for the next flush.
 //!
 //! INVARIANT: one is added under the log's lock, and only to a volume that has not failed.
 
@@ -59,11 +60,12 @@ impl<S: Store> Volume<S> {
             // Nobody listens where this thread has met an error of its own.
             drop(tell.send(outcome));
         }))?;
+        while self.go_on()? {}
         told.recv().unwrap_or(Err(Fault::Failed))
     }
 
     /// As [`Volume::flush`], without waiting for what other threads have under way: `then` is told once, by this thread
-    /// or another.
+    /// or another. Afterwards the thread calls [`Volume::go_on`] until there is nothing left.
     ///
     /// # Errors
     /// What this thread did for it and failed at; the volume is closed for good then, and `then` told so.
@@ -87,7 +89,7 @@ impl<S: Store> Volume<S> {
                 then(outcome.and_then(|()| self.still_ours()));
                 Ok(())
             }
-            None => self.carry_on(),
+            None => self.carry_on().map(drop),
         }
     }
 
@@ -111,15 +113,23 @@ impl<S: Store> Volume<S> {
     }
 
     /// Does what [`Volume::write_durably`] has left: for a thread that has nothing better to do. Those who do it at the same
-    /// time share one sync.
+    /// time share one sync. Answers as [`Volume::go_on`].
     ///
     /// # Errors
     /// What this thread failed at; the volume is closed for good then, and all who wait are told so.
-    pub fn hasten(&self) -> Outcome {
-        if !self.flushes.are_awaited() {
-            return Ok(());
+    pub fn hasten(&self) -> Outcome<bool> {
+        if self.flushes.are_awaited() {
+            self.lock().hurry();
         }
-        self.lock().request_flush();
+        self.carry_on()
+    }
+
+    /// Does some of what flushes wait for, where no other thread does. Answers whether there is more: then the thread must call
+    /// this again before it waits for anything.
+    ///
+    /// # Errors
+    /// As [`Volume::hasten`].
+    pub fn go_on(&self) -> Outcome<bool> {
         self.carry_on()
     }
 

@@ -97,18 +97,18 @@ fn run<S: Store>(volume: &Volume<S>, stop: &AtomicBool, mut remember: Remember) 
     }
 }
 
-/// One round: something that is worth doing, and once a second a flush of what is in memory alone. Answers whether there may be
+/// One round: once a second a flush of what is in memory alone, and something that is worth doing. Answers whether there may be
 /// more worth doing.
 fn round<S: Store>(volume: &Volume<S>, due: &mut Instant) -> Outcome<bool> {
-    let more = volume.tend()?;
-    if Instant::now() < *due {
-        return Ok(more);
+    if Instant::now() >= *due {
+        *due = Instant::now() + RHYTHM;
+        if !volume.lock().is_quiet() {
+            volume.flush()?;
+        }
     }
-    *due = Instant::now() + RHYTHM;
-    if !volume.lock().is_quiet() {
-        volume.flush()?;
-    }
-    Ok(more)
+    // What it has left of what it did for others.
+    let led = volume.go_on()?;
+    Ok(volume.tend()? || led)
 }
 
 /// Waits for a sign, and while anything happens no longer than until `due`: whoever writes need not wake the keeper then.

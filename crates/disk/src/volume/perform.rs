@@ -8,6 +8,9 @@ use crate::{
 };
 use std::io;
 
+/// So many actions for others at a time: a thread must be seen to get on, and the keeper has work of its own.
+const MOST_LED: usize = 64;
+
 impl<S: Store> Volume<S> {
     /// Does one action, and then what flushes wait for; answers whether there was one.
     ///
@@ -21,10 +24,15 @@ impl<S: Store> Volume<S> {
         Ok(any)
     }
 
-    /// Whoever waits for a flush has gone away: the thread that ends an action does what comes next for it.
-    pub(super) fn carry_on(&self) -> Outcome {
-        while self.flushes.are_awaited() && self.do_next(Haste::Sync)? {}
-        Ok(())
+    /// Whoever waits for a flush has gone away: the thread that ends an action does what comes next for it. Not for ever, where
+    /// more and more comes: answers whether it has left something that whoever calls must come back for.
+    pub(super) fn carry_on(&self) -> Outcome<bool> {
+        for _ in 0..MOST_LED {
+            if !self.flushes.are_awaited() || !self.do_next(Haste::Sync)? {
+                return Ok(false);
+            }
+        }
+        Ok(self.flushes.are_awaited())
     }
 
     fn do_next(&self, haste: Haste) -> Outcome<bool> {
