@@ -11,7 +11,8 @@
 //! | `worker` | a thread that receives and answers |
 //! | [`Reply`] | the right to answer later |
 //!
-//! INVARIANT: nothing here opens a file, or asks for memory, once the device is there.
+//! INVARIANT: nothing here opens a file once the device is there, or asks for memory but for the few bytes of a request that
+//! is answered later.
 
 mod answer;
 mod attached;
