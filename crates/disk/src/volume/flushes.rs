@@ -89,7 +89,7 @@ impl<S: Store> Volume<S> {
                 then(outcome.and_then(|()| self.still_ours()));
                 Ok(())
             }
-            None => self.carry_on().map(drop),
+            None => self.go_on().map(drop),
         }
     }
 
@@ -121,16 +121,7 @@ impl<S: Store> Volume<S> {
         if self.flushes.are_awaited() {
             self.lock().hurry();
         }
-        self.carry_on()
-    }
-
-    /// Does some of what flushes wait for, where no other thread does. Answers whether there is more: then the thread must call
-    /// this again before it waits for anything.
-    ///
-    /// # Errors
-    /// As [`Volume::hasten`].
-    pub fn go_on(&self) -> Outcome<bool> {
-        self.carry_on()
+        self.go_on()
     }
 
     /// Answers flushes whose records are on stable storage.

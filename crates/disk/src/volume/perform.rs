@@ -19,14 +19,18 @@ impl<S: Store> Volume<S> {
     pub(super) fn do_one(&self, haste: Haste) -> Outcome<bool> {
         let any = self.do_next(haste)?;
         if any {
-            self.carry_on()?;
+            self.go_on()?;
         }
         Ok(any)
     }
 
-    /// Whoever waits for a flush has gone away: the thread that ends an action does what comes next for it. Not for ever, where
-    /// more and more comes: answers whether it has left something that whoever calls must come back for.
-    pub(super) fn carry_on(&self) -> Outcome<bool> {
+    /// Does some of what flushes wait for, where no other thread does: whoever waits for one has gone away, so the thread that ends
+    /// an action does what comes next for it. Answers whether there is more: then the thread must call this again before it
+    /// waits for anything.
+    ///
+    /// # Errors
+    /// As [`Volume::hasten`].
+    pub fn go_on(&self) -> Outcome<bool> {
         for _ in 0..MOST_LED {
             if !self.flushes.are_awaited() || !self.do_next(Haste::Sync)? {
                 return Ok(false);
